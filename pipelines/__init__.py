@@ -1,0 +1,1 @@
+"""Everything that runs inside a task container; plain Python that never imports Airflow."""

@@ -1,0 +1,1 @@
+"""For those who bring a model: draft a folder (`new`) and prove it sound (`check`)."""

@@ -1,0 +1,1 @@
+"""The `evergreen` command line: thin Typer commands, imported lazily."""

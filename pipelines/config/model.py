@@ -1,0 +1,236 @@
+"""What `model.yaml` may say: strict, immutable types; an unknown key, a wrong type or value is refused."""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from pipelines.config import names
+
+MAX_SHARE = 1.0
+
+
+class Strict(BaseModel):
+    """Base of every part of `model.yaml`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def _zone(text: str) -> str:
+    if text not in available_timezones():
+        raise ValueError(f"{text!r} is no IANA time zone, as America/New_York is")
+    return ZoneInfo(text).key
+
+
+Days = Annotated[int, Field(ge=1, le=3660)]
+Count = Annotated[int, Field(ge=0, le=10**12)]
+Share = Annotated[float, Field(ge=0, le=MAX_SHARE)]
+Column = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_ .-]*$")]
+Day = Annotated[date, Field(ge=names.EARLIEST, lt=names.LATEST, strict=False)]
+
+
+class Task(StrEnum):
+    """What the label is."""
+
+    BINARY = "binary"
+    MULTICLASS = "multiclass"
+    REGRESSION = "regression"
+
+
+class Role(StrEnum):
+    """What a table is to the model."""
+
+    EVENTS = "events"
+    CONTEXT = "context"
+    STATIC = "static"
+
+
+class Promotion(StrEnum):
+    """Who decides that a challenger that passed its gates becomes champion."""
+
+    DRY_RUN = "dry_run"
+    MANUAL = "manual"
+    AUTO = "auto"
+
+
+class Schedule(Strict):
+    """The days the model's data covers; ages and delays count in data time."""
+
+    start: Day
+    end: Day | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.end and self.end < self.start:
+            raise ValueError(f"end {self.end} is before start {self.start}")
+        return self
+
+
+class Table(Strict):
+    """One source table. `uri` holds `{date}` for daily partitions; relative URIs are below the lake.
+
+    `after_event` names the columns that are known only after the event: no feature can see them.
+    `known: forecast` declares that a context row of day D stands in for a forecast and may be used for D;
+    `after_day` (the default) makes it visible from D+1 on.
+    """
+
+    role: Annotated[Role, Field(strict=False)]
+    uri: Annotated[str, Field(min_length=1, max_length=1024)]
+    key: Annotated[tuple[Column, ...], Field(min_length=1, strict=False)]
+    time: Column | None = None
+    time_zone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    after_event: Annotated[tuple[Column, ...], Field(strict=False)] = ()
+    known: Literal["after_day", "forecast"] = "after_day"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        static = self.role is Role.STATIC
+        if static == ("{date}" in self.uri):
+            raise ValueError("a static table's uri has no {date}, every other table's has one")
+        if not static and self.time is None:
+            raise ValueError(f"a table of role {self.role} needs `time`, its event time column")
+        if ".." in self.uri.split("/"):
+            raise ValueError("uri must not climb with ..")
+        return self
+
+
+class Label(Strict):
+    """`expression` is SQL over the events table; null where no label will ever come.
+
+    A label of day D is known once `maturity_days` have passed since the end of D.
+    """
+
+    expression: Annotated[str, Field(min_length=1, max_length=2000)]
+    maturity_days: Annotated[int, Field(ge=0, le=365)] = 1
+    classes: Annotated[tuple[str, ...], Field(strict=False)] = ()
+
+
+class Window(Strict):
+    """Which days a retraining reads, counted back from the last matured day."""
+
+    train_days: Days = 60
+    test_days: Days = 14
+    gap_days: Annotated[int, Field(ge=0, le=365)] = 0
+    validation_days: Days = 7
+    lookback_days: Annotated[int, Field(ge=0, le=3660)] = 30
+    min_rows: Annotated[int, Field(ge=10, le=10**12)] = 1000
+
+
+class Validation(Strict):
+    """Bounds on one partition (caps, row count) and on the window (gaps, freshness, labels)."""
+
+    max_bytes: Annotated[int, Field(ge=1, le=2**40)] = 512 * 2**20
+    max_uncompressed_bytes: Annotated[int, Field(ge=1, le=2**42)] = 4 * 2**30
+    max_rows: Annotated[int, Field(ge=1, le=10**10)] = 20_000_000
+    row_count_low: Annotated[float, Field(ge=0, le=1)] = 0.2
+    row_count_high: Annotated[float, Field(ge=1, le=1000)] = 5.0
+    max_gap_days: Annotated[int, Field(ge=0, le=3660)] = 3
+    freshness_days: Annotated[int, Field(ge=0, le=3660)] = 3
+    max_missing_share: Share = 0.2
+    min_label_coverage: Share = 0.8
+
+
+class Booster(Strict):
+    """The XGBoost parameters a model may set; the rest stays at XGBoost's defaults."""
+
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.05
+    max_depth: Annotated[int, Field(ge=1, le=16)] = 6
+    max_leaves: Annotated[int, Field(ge=0, le=4096)] = 0
+    min_child_weight: Annotated[float, Field(ge=0, le=1e6)] = 10.0
+    subsample: Annotated[float, Field(gt=0, le=1)] = 0.8
+    colsample_bytree: Annotated[float, Field(gt=0, le=1)] = 0.6
+    reg_lambda: Annotated[float, Field(ge=0, le=1e6)] = 5.0
+    reg_alpha: Annotated[float, Field(ge=0, le=1e6)] = 0.0
+    gamma: Annotated[float, Field(ge=0, le=1e6)] = 0.0
+    max_bin: Annotated[int, Field(ge=2, le=1024)] = 256
+    max_cat_to_onehot: Annotated[int, Field(ge=1, le=1024)] = 4
+    max_cat_threshold: Annotated[int, Field(ge=1, le=1024)] = 64
+
+
+class Hpo(Strict):
+    """The search for parameters: Optuna over `folds` walk-forward folds; no trials, no search."""
+
+    trials: Annotated[int, Field(ge=0, le=1000)] = 0
+    folds: Annotated[int, Field(ge=2, le=10)] = 3
+    timeout_seconds: Annotated[int, Field(ge=1, le=86400)] = 1800
+
+
+class Training(Strict):
+    """How the booster is fitted. `class_weight: balanced` weighs a binary label's classes equally."""
+
+    rounds: Annotated[int, Field(ge=1, le=100_000)] = 400
+    early_stopping_rounds: Annotated[int, Field(ge=1, le=10_000)] = 25
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 2013
+    threads: Annotated[int, Field(ge=1, le=256)] = 2
+    device: Literal["cpu", "cuda"] = "cpu"
+    booster: Booster = Booster()
+    monotone: dict[Column, Literal[-1, 0, 1]] = {}
+    class_weight: Literal["none", "balanced"] = "none"
+    max_categories: Annotated[int, Field(ge=1, le=10_000)] = 400
+    min_category_rows: Annotated[int, Field(ge=1, le=10**9)] = 20
+    hpo: Hpo = Hpo()
+
+
+class Evaluation(Strict):
+    """What the evaluation reports. `slices` are columns of the feature table or keys of the events table."""
+
+    slices: Annotated[tuple[Column, ...], Field(strict=False)] = ()
+    min_slice_rows: Annotated[int, Field(ge=1, le=10**9)] = 200
+    shap_rows: Annotated[int, Field(ge=1, le=10_000)] = 2_000
+    baseline_rows: Annotated[int, Field(ge=100, le=200_000)] = 50_000
+
+
+class ChampionGate(Strict):
+    """Not worse than the champion by more than `margin` on `metric`, over at least `min_rows` unseen rows."""
+
+    metric: str | None = None
+    margin: Annotated[float, Field(ge=0, le=1e9)] = 0.0
+    min_rows: Annotated[int, Field(ge=1, le=10**12)] = 500
+
+
+class Gates(Strict):
+    """`floors`: metric must be at least; `ceilings`: at most. `agreement`: mean |trial - release| score, at most."""
+
+    floors: dict[str, float] = {}
+    ceilings: dict[str, float] = {}
+    champion: ChampionGate = ChampionGate()
+    agreement: Annotated[float, Field(gt=0, le=1e9)] = 0.05
+
+
+class Model(Strict):
+    """A whole `model.yaml`."""
+
+    title: Annotated[str, Field(min_length=1, max_length=200)]
+    owner: Annotated[str, Field(min_length=1, max_length=200)]
+    task: Annotated[Task, Field(strict=False)]
+    schedule: Schedule
+    tables: Annotated[dict[Annotated[str, AfterValidator(names.table_name)], Table], Field(min_length=1, max_length=50)]
+    label: Label
+    window: Window = Window()
+    validation: Validation = Validation()
+    training: Training = Training()
+    evaluation: Evaluation = Evaluation()
+    gates: Gates = Gates()
+    promotion: Annotated[Promotion, Field(strict=False)] = Promotion.AUTO
+
+    @property
+    def events(self) -> str:
+        """The name of the one events table."""
+        return next(name for name, table in self.tables.items() if table.role is Role.EVENTS)
+
+    @model_validator(mode="after")
+    def _one_events_table(self) -> Self:
+        events = [name for name, table in self.tables.items() if table.role is Role.EVENTS]
+        if len(events) != 1:
+            raise ValueError(f"exactly one table must have role events, found {len(events)}: {', '.join(events)}")
+        return self
+
+    @model_validator(mode="after")
+    def _validation_inside_training(self) -> Self:
+        if self.window.validation_days >= self.window.train_days:
+            raise ValueError("window.validation_days must be smaller than window.train_days: it is cut from it")
+        return self

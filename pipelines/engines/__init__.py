@@ -1,0 +1,1 @@
+"""Where tables become features and matrices: DuckDB and XGBoost on one machine."""

@@ -1,0 +1,1 @@
+"""Metrics, slices, importance, plots and the report of an evaluation."""

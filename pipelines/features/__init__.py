@@ -1,0 +1,1 @@
+"""Point-in-time building blocks for a model's `features.py`."""

@@ -1,0 +1,1 @@
+"""Named, typed checks that a challenger must pass, one module a family."""

@@ -1,0 +1,1 @@
+"""What happens every night: ingest (scoring, monitoring and decisions will join it)."""

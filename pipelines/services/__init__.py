@@ -1,0 +1,1 @@
+"""The embedded services: start, watch and stop Airflow and MLflow on loopback."""

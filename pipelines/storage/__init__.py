@@ -1,0 +1,1 @@
+"""Files: atomic writes, verified parquet, model files, the lake."""
