@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from pipelines.config import names
+from pipelines.config.names import Promotion as Promotion
 
 MAX_SHARE = 1.0
 
@@ -47,14 +48,6 @@ class Role(StrEnum):
     EVENTS = "events"
     CONTEXT = "context"
     STATIC = "static"
-
-
-class Promotion(StrEnum):
-    """Who decides that a challenger that passed its gates becomes champion."""
-
-    DRY_RUN = "dry_run"
-    MANUAL = "manual"
-    AUTO = "auto"
 
 
 class Schedule(Strict):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import UTC, date, datetime
+from enum import StrEnum
 
 from pipelines.errors import ConfigError, shorten
 
@@ -16,6 +17,14 @@ _TABLE = re.compile(r"[a-z][a-z0-9_]{0,62}\Z", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}\Z", re.ASCII)
 _RUN = re.compile(r"(\d{4}-\d{2}-\d{2})-(\d{8}T\d{6}Z)-([0-9a-f]{6})\Z", re.ASCII)
 EARLIEST, LATEST = date(1990, 1, 1), date(2100, 1, 1)
+
+
+class Promotion(StrEnum):
+    """Who decides that a challenger that passed its gates becomes champion."""
+
+    DRY_RUN = "dry_run"
+    MANUAL = "manual"
+    AUTO = "auto"
 
 
 def model_name(text: str) -> str:

@@ -1,0 +1,34 @@
+"""The `evergreen` command: puts the groups together and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from pipelines.cli import author, embedded, look, work
+from pipelines.errors import EvergreenError
+
+app = typer.Typer(
+    name="evergreen",
+    help="Keeps tabular models fresh: checked data, retraining, gates and promotion.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for group in (look, work, author, embedded):
+    group.add_to(app)
+
+
+def main() -> None:
+    """Run the command line; an `EvergreenError` becomes its line on stderr and its exit code."""
+    try:
+        app()
+    except EvergreenError as error:
+        sys.stderr.write(f"evergreen: {error.line()}\n")
+        raise SystemExit(int(error.exit_code)) from None
+
+
+if __name__ == "__main__":
+    main()
