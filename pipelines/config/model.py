@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from pipelines.config import names
-from pipelines.config.names import Promotion as Promotion
+from pipelines.config.names import Promotion
 
 MAX_SHARE = 1.0
 
