@@ -1,0 +1,114 @@
+"""What an evaluation found, as the gates read it and as `metrics.json` keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from pipelines.config.model import Task
+from pipelines.evaluation.metrics import Metrics, rounded
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Days = tuple[date, date]
+
+
+@dataclass(frozen=True)
+class ScoreFacts:
+    """A model's scores on the test rows: how many, how many are no finite number, the rest's lowest and highest."""
+
+    rows: int
+    broken: int
+    low: float | None
+    high: float | None
+
+    @classmethod
+    def of(cls, score: NDArray[Any]) -> ScoreFacts:
+        """The facts of scores (n,) or (n, k). Where every row has the same scores, `low` equals `high`."""
+        import numpy as np
+
+        finite = np.isfinite(score)
+        broken = int((~finite.reshape(len(score), -1).all(axis=1)).sum())
+        # Several classes: the class that moves most between rows tells whether rows differ at all.
+        moving = score if score.ndim == 1 else score[:, int(np.argmax(np.ptp(np.nan_to_num(score), axis=0)))]
+        known = moving[np.isfinite(moving)]
+        low, high = (float(known.min()), float(known.max())) if len(known) else (None, None)
+        return cls(len(score), broken, rounded(low), rounded(high))
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far the release's scores are from the trial's on the test rows; None where scores are no numbers.
+
+    A row's difference is half the sum over classes of |trial - release|: for two classes |difference of probability|;
+    for a regression it is |difference of value|.
+    """
+
+    mean: float | None
+    max: float | None
+
+    @classmethod
+    def of(cls, trial: NDArray[Any], release: NDArray[Any]) -> Agreement:
+        """The agreement of scores (n,) or (n, k) of the same rows."""
+        import numpy as np
+
+        apart = np.abs(trial.astype(np.float64) - release.astype(np.float64))
+        if apart.ndim == 2:
+            apart = apart.sum(axis=1) / 2
+        if not len(apart) or not np.isfinite(apart).all():
+            return cls(None, None)
+        return cls(rounded(float(np.mean(apart))), rounded(float(np.max(apart))))
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Challenger and champion on the test rows after `seen_until`, the last day whose labels the champion has seen."""
+
+    version: int | None
+    seen_until: date
+    rows: int
+    days: Days | None
+    challenger: Metrics
+    champion: Metrics
+    baseline: Metrics
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Everything the gates judge by. `compared` is None while there is no champion."""
+
+    task: Task
+    rows: int
+    days: Days
+    challenger: Metrics
+    baseline: Metrics
+    compared: Compared | None
+    agreement: Agreement
+    trial_scores: ScoreFacts
+    release_scores: ScoreFacts
+    release: dict[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """The contents of `metrics.json`: numbers by name, for `dvc metrics diff`; no clock and no run in it."""
+        compared = self.compared
+        return {
+            "challenger": self.challenger,
+            "champion": compared.champion if compared and compared.rows else None,
+            "baseline": self.baseline,
+            "compared": _compared_json(compared) if compared else None,
+            "test": {"rows": self.rows, "days": [day.isoformat() for day in self.days]},
+            "agreement": {"mean": self.agreement.mean, "max": self.agreement.max},
+            "release": self.release,
+        }
+
+
+def _compared_json(compared: Compared) -> dict[str, Any]:
+    return {
+        "challenger": compared.challenger,
+        "champion": compared.champion,
+        "baseline": compared.baseline,
+        "rows": compared.rows,
+        "days": [day.isoformat() for day in compared.days] if compared.days else None,
+    }

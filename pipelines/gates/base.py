@@ -1,0 +1,46 @@
+"""What a gate answers: a frozen record that a person and a machine can both read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Mode(StrEnum):
+    """Whether a gate may refuse a challenger or only reports."""
+
+    ON = "on"
+    REPORT = "report"
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """One gate's answer: what it observed, against which threshold, and why in one sentence."""
+
+    name: str
+    passed: bool
+    observed: float | None
+    threshold: float | None
+    sentence: str
+    mode: Mode = Mode.ON
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def refuses(self) -> bool:
+        """Whether this answer alone keeps the challenger from promotion."""
+        return self.mode is Mode.ON and not self.passed
+
+
+def as_json(results: Sequence[GateResult]) -> dict[str, Any]:
+    """The contents of `gates.json`."""
+    return {
+        "passed": not any(result.refuses for result in results),
+        "gates": [{**asdict(result), "mode": result.mode.value} for result in results],
+    }
+
+
+def number(value: float | None) -> str:
+    """`value` as a sentence shows it."""
+    return "nothing" if value is None else f"{value:,.0f}" if abs(value) >= 100_000 else f"{value:.6g}"

@@ -1,0 +1,73 @@
+"""Not worse than the champion by more than the margin, on rows whose labels neither model has seen."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+from typing import Any
+
+from pipelines.config.model import ChampionGate, Gates
+from pipelines.evaluation.metrics import HIGHER_IS_BETTER, default_metric
+from pipelines.evaluation.record import Compared, Measured
+from pipelines.gates.base import GateResult, number
+
+NAME = "champion"
+
+
+def judge(measured: Measured, gates: Gates) -> list[GateResult]:
+    """Passed while there is no champion; else whether unseen rows are enough and, if so, who is better on them."""
+    rule = gates.champion
+    metric = rule.metric or default_metric(measured.task)
+    compared = measured.compared
+    if compared is None:
+        return [GateResult(NAME, True, None, rule.margin, "there is no champion yet", evidence={"metric": metric})]
+    unseen = _unseen_rows(measured, compared, rule)
+    return [unseen, _difference(compared, rule, metric)] if unseen.passed else [unseen]
+
+
+def _unseen_rows(measured: Measured, compared: Compared, rule: ChampionGate) -> GateResult:
+    """Enough test rows whose labels the champion has not seen; the days missing follow from the mean rows a day."""
+    first, last = measured.days
+    daily = max(1.0, measured.rows / ((last - first).days + 1))
+    passed = compared.rows >= rule.min_rows
+    evidence: dict[str, Any] = {"rows": compared.rows, "seen_until": compared.seen_until.isoformat()}
+    sentence = f"{compared.rows} test rows after {compared.seen_until}, the last day whose labels the champion has seen"
+    if not passed:
+        # Days the champion has seen beyond our own last test day have to pass first.
+        ahead = max(0, (compared.seen_until - last).days)
+        missing = ahead + math.ceil((rule.min_rows - compared.rows) / daily)
+        evidence["missing_days"] = missing
+        sentence = (
+            f"only {sentence}; {rule.min_rows} are needed: {missing} more day{'s' if missing > 1 else ''} of labels "
+            f"are missing, through about {last + timedelta(days=missing)}"
+        )
+    return GateResult(
+        f"{NAME}:unseen_rows", passed, float(compared.rows), float(rule.min_rows), sentence, evidence=evidence
+    )
+
+
+def _difference(compared: Compared, rule: ChampionGate, metric: str) -> GateResult:
+    ours, theirs = compared.challenger[metric], compared.champion[metric]
+    evidence: dict[str, Any] = {
+        "metric": metric,
+        "challenger": ours,
+        "champion": theirs,
+        "champion_version": compared.version,
+        "rows": compared.rows,
+        "days": [day.isoformat() for day in compared.days] if compared.days else None,
+    }
+    if ours is None or theirs is None:
+        who = "the challenger" if ours is None else "the champion"
+        sentence = f"{metric} of {who} cannot be computed on the {compared.rows} compared rows"
+        return GateResult(NAME, False, None, rule.margin, sentence, evidence=evidence)
+    worse = theirs - ours if metric in HIGHER_IS_BETTER else ours - theirs
+    # 0.51 - 0.50 is a hair more than 0.01 in binary: a difference of exactly the margin passes.
+    slack = 1e-9 * max(abs(ours), abs(theirs))
+    passed = worse <= rule.margin + slack
+    verdict = "better than" if worse < 0 else "worse than" if worse > 0 else "equal to"
+    by = f" by {number(abs(worse))}" if worse else ""
+    sentence = (
+        f"{metric} {number(ours)} is {verdict} champion's {number(theirs)}{by} on the same {compared.rows} rows; "
+        f"at most {number(rule.margin)} worse is allowed"
+    )
+    return GateResult(NAME, passed, float(f"{worse:.9g}"), rule.margin, sentence, evidence=evidence)
