@@ -1,1 +1,5 @@
-"""The ledger: Git refs, leases, runs, champions and the DVC bytes behind them."""
+"""One model's ledger: Git refs, leases, DVC bytes. Importing this is cheap; DVC is loaded where bytes move."""
+
+from pipelines.ledger.git import Ledger
+
+__all__ = ["Ledger"]

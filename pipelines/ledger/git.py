@@ -1,0 +1,273 @@
+"""One model's ledger, read and written through a private bare mirror.
+
+Writing is compare-and-swap: a commit is made on a parent that was seen and pushed as a fast-forward; the server's
+refusal says that somebody was quicker. An answer that got lost is read back, never guessed.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Self
+
+from pipelines.config import names
+from pipelines.config.settings import Settings
+from pipelines.errors import InputError, IntegrityError, LeaseHeld, PassingFault, PushRefused, shorten
+from pipelines.ledger import server
+from pipelines.ledger.command import GitFailed, git
+from pipelines.ledger.locks import locked
+
+BRANCHES = frozenset({"data", "decisions", "champion", "lease"})
+_RACES = ("[rejected]", "cannot lock ref", "failed to update ref", "incorrect old value", "already exists")
+_NULL = "0" * 40
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The ledger of `model`: the server's repository at `url`, mirrored in the folder `mirror`."""
+
+    model: str
+    url: str
+    mirror: Path
+
+    @classmethod
+    def open(cls, settings: Settings, model: str, *, create: bool = False) -> Self:
+        """The ledger of `model`, freshly fetched; `create` makes one where there never was one.
+
+        Raises:
+            InputError: the model has no ledger yet, or its name is illegal.
+            PassingFault: the ledger was there before and cannot be reached now.
+        """
+        names.model_name(model)
+        url = f"{settings.ledgers.rstrip('/')}/{model}.git"
+        ledger = cls(model, url, settings.mirrors / f"{model}.git")
+        if "://" not in url and not (Path(url) / "HEAD").is_file():
+            ledger._absent(create, settings.dvc_remote)
+        ledger._prepare_mirror()
+        ledger.fetch()
+        return ledger
+
+    def fetch(self) -> None:
+        """Bring every ref of the mirror up to the server's; raises PassingFault where it cannot be reached."""
+        with self._lock():
+            self._fetch("--prune", "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+
+    def head(self, ref: str) -> str | None:
+        """The commit at `ref` (`data`, `run/<id>`, `runs/<id>`) when last fetched; None: no such."""
+        shown = git(self.mirror, "for-each-ref", "--format=%(objectname)", full_ref(ref)).decode().split()
+        return shown[0] if shown else None
+
+    def read(self, at: str, path: str) -> bytes | None:
+        """The bytes of `path` at a commit or ref; None where it has no such file."""
+        return self.read_many([(at, path)])[at, path]
+
+    def read_many(self, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bytes | None]:
+        """The bytes of many `(commit or ref, path)` in one go; None for a file or ref that is not there."""
+        asked = list(dict.fromkeys(wanted))
+        for at, path in asked:
+            _check_path(path)
+            if any(character in at for character in "\n\0 :"):
+                raise InputError(f"{shorten(repr(at))} is not a commit or ref", where="ledger")
+        request = "".join(f"{_revision(at)}:{path}\n" for at, path in asked).encode()
+        answer = git(self.mirror, "cat-file", "--batch", stdin=request)
+        return dict(zip(asked, _blobs(answer, len(asked)), strict=True))
+
+    def tree(self, commit: str, prefix: str = "") -> list[str]:
+        """The paths of all files at `commit` below the folder `prefix`, sorted."""
+        where = [prefix.rstrip("/") + "/"] if prefix else []
+        listed = git(self.mirror, "ls-tree", "-r", "-z", "--name-only", "--full-tree", _revision(commit), "--", *where)
+        return sorted(name for name in listed.decode().split("\0") if name)
+
+    def log(self, ref: str) -> list[str]:
+        """The commits of a ref, newest first; none where there is no such ref."""
+        return git(self.mirror, "rev-list", full_ref(ref)).decode().split() if self.head(ref) else []
+
+    def is_ancestor(self, old: str, new: str) -> bool:
+        """Whether commit `old` is `new` or in its past, as far as the mirror knows."""
+        try:
+            git(self.mirror, "merge-base", "--is-ancestor", old, new)
+        except GitFailed:
+            return False
+        return True
+
+    def commit(
+        self,
+        branch: str,
+        changes: Mapping[str, bytes | None],
+        message: str,
+        *,
+        parent: str | None,
+        base: str | None = None,
+    ) -> str:
+        """Put `changes` (None deletes a path) on top of `parent`, push it to `branch`, return the new commit.
+
+        `parent` is the branch's head as the caller saw it; None begins the branch, on top of `base` if given.
+
+        Raises:
+            PushRefused: the branch is elsewhere by now; nothing was written.
+            LeaseHeld: the ledger knows a newer fencing number than this commit's.
+            PassingFault: the ledger cannot be reached; repeating it is safe.
+        """
+        made = self._make(changes, message, parent or base)
+        self.push(made, f"refs/heads/{branch}")
+        return made
+
+    def push(self, commit: str, full_name: str) -> None:
+        """Move the ref `full_name` forward to `commit`; raises as `commit` does."""
+        try:
+            git(self.mirror, "push", "--porcelain", "--no-verify", "--quiet", self.url, f"{commit}:{full_name}")
+        except GitFailed as error:
+            if self._arrived(commit, full_name):
+                return
+            raise self._explain(error, full_name) from error
+        with self._lock(), suppress(GitFailed):  # the push is done; a mirror left behind is fetched when next opened
+            self._fetch(f"+{full_name}:{full_name}")
+
+    def tag(self, name: str, commit: str) -> None:
+        """Tag `commit`; a tag that is there already must be on the same commit, else PushRefused."""
+        self.push(commit, f"refs/tags/{name}")
+
+    def tags(self, prefix: str = "runs/") -> dict[str, str]:
+        """Tag name to commit, of all tags that begin with `prefix` (which ends with /)."""
+        return self._refs("refs/tags/", prefix)
+
+    def branches(self, prefix: str = "run/") -> dict[str, str]:
+        """Branch name to commit, of all branches that begin with `prefix` (which ends with /)."""
+        return self._refs("refs/heads/", prefix)
+
+    def _refs(self, kind: str, prefix: str) -> dict[str, str]:
+        shown = git(self.mirror, "for-each-ref", "--format=%(refname) %(objectname)", f"{kind}{prefix}").decode()
+        pairs = (line.split(" ") for line in shown.splitlines())
+        return {name.removeprefix(kind): commit for name, commit in pairs}
+
+    def _absent(self, create: bool, dvc_remote: str) -> None:
+        if (self.mirror / "HEAD").is_file() and _known_url(self.mirror) == self.url:
+            raise PassingFault(
+                f"the ledger of {self.model} was there and is away",
+                where=self.url,
+                remedy=f"bring it back; only if it is meant to begin anew, remove {self.mirror}",
+            )
+        if not create:
+            raise InputError(
+                f"model {self.model} has no ledger yet",
+                where=self.url,
+                remedy=f"`evergreen ingest {self.model}` creates it",
+            )
+        try:
+            server.create(Path(self.url), self.model, dvc_remote)
+        except OSError as error:
+            raise PassingFault(f"cannot create the ledger: {error}", where=self.url, remedy="see the disk") from error
+
+    def _prepare_mirror(self) -> None:
+        if (self.mirror / "HEAD").is_file():
+            return
+        with self._lock():
+            if (self.mirror / "HEAD").is_file():
+                return
+            with tempfile.TemporaryDirectory(prefix=".mirror-", dir=self.mirror.parent) as folder:
+                draft = Path(folder) / "draft"
+                git(self.mirror.parent, "init", "--quiet", "--bare", "--template=", "--initial-branch=data", str(draft))
+                git(draft, "config", "gc.autoDetach", "false")
+                draft.rename(self.mirror)
+
+    def _fetch(self, *arguments: str) -> None:
+        flags = ("--quiet", "--no-tags", "--no-write-fetch-head")
+        option = [argument for argument in arguments if argument.startswith("--")]
+        specs = [argument for argument in arguments if not argument.startswith("--")]
+        git(self.mirror, "fetch", *flags, *option, self.url, *specs)
+        if _known_url(self.mirror) != self.url:
+            (self.mirror / "evergreen-url").write_text(self.url)
+
+    def _lock(self) -> locked:
+        return locked(self.mirror.with_suffix(".lock"))
+
+    def _make(self, changes: Mapping[str, bytes | None], message: str, parent: str | None) -> str:
+        with tempfile.TemporaryDirectory(prefix="evergreen-commit-") as folder:
+            index = {"GIT_INDEX_FILE": f"{folder}/index"}
+            if parent:
+                git(self.mirror, "read-tree", parent, extra=index)
+            git(self.mirror, "update-index", "-z", "--index-info", stdin=self._entries(changes, folder), extra=index)
+            tree = git(self.mirror, "write-tree", extra=index).decode().strip()
+        parents = ["-p", parent] if parent else []
+        made = git(self.mirror, "commit-tree", tree, *parents, stdin=message.strip().encode() + b"\n")
+        return made.decode().strip()
+
+    def _entries(self, changes: Mapping[str, bytes | None], folder: str) -> bytes:
+        added = {_check_path(path): content for path, content in changes.items() if content is not None}
+        drafts = []
+        for number, content in enumerate(added.values()):
+            drafts.append(f"{folder}/{number}")
+            Path(drafts[-1]).write_bytes(content)
+        listed = "".join(f"{name}\n" for name in drafts).encode()
+        blobs = git(self.mirror, "hash-object", "-w", "--no-filters", "--stdin-paths", stdin=listed).decode().split()
+        lines = [f"100644 {blob}\t{path}\0" for path, blob in zip(added, blobs, strict=True)]
+        lines += [f"0 {_NULL}\t{_check_path(path)}\0" for path, content in changes.items() if content is None]
+        return "".join(lines).encode()
+
+    def _arrived(self, commit: str, full_name: str) -> bool:
+        # A push whose answer got lost may have done its work all the same.
+        with suppress(PassingFault):
+            self.fetch()
+            found = git(self.mirror, "for-each-ref", "--format=%(objectname)", full_name).decode().split()
+            return bool(found) and (
+                found[0] == commit or ("/tags/" not in full_name and self.is_ancestor(commit, found[0]))
+            )
+        return False
+
+    def _explain(self, error: GitFailed, full_name: str) -> Exception:
+        said = error.output
+        if "stale fencing number" in said:
+            return LeaseHeld(
+                "another run took the lease meanwhile", where=full_name, remedy="this run must begin its stage again"
+            )
+        if any(sign in said for sign in _RACES) or "not a fast-forward" in said or "tags never move" in said:
+            return PushRefused("the ledger moved meanwhile", where=full_name, remedy="read it again and repeat")
+        if "hook declined" in said:
+            told = [line for line in said.splitlines() if "evergreen:" in line] or ["the server's hook declined"]
+            return InputError(told[0].removeprefix("remote:").strip(), where=self.url, remedy="see the server's rules")
+        return error
+
+
+def full_ref(ref: str) -> str:
+    """The full name of a ledger's ref: `data` is refs/heads/data, `runs/<id>` refs/tags/runs/<id>."""
+    if ref.startswith("runs/"):
+        return f"refs/tags/runs/{names.check_run_id(ref.removeprefix('runs/'))}"
+    if ref.startswith("run/"):
+        return f"refs/heads/run/{names.check_run_id(ref.removeprefix('run/'))}"
+    if ref not in BRANCHES:
+        raise InputError(f"{shorten(repr(ref))} is not a ref of a ledger", where="ledger")
+    return f"refs/heads/{ref}"
+
+
+def _revision(at: str) -> str:
+    return at if len(at) == len(_NULL) and all(c in "0123456789abcdef" for c in at) else full_ref(at)
+
+
+def _check_path(path: str) -> str:
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or ".." in parts or any(c in path for c in "\n\0\\") or ".git" in parts:
+        raise InputError(f"{shorten(repr(path))} is not a path inside a ledger", where="ledger")
+    return path
+
+
+def _known_url(mirror: Path) -> str | None:
+    note = mirror / "evergreen-url"
+    return note.read_text() if note.is_file() else None
+
+
+def _blobs(answer: bytes, count: int) -> Iterator[bytes | None]:
+    at = 0
+    for _ in range(count):
+        end = answer.index(b"\n", at)
+        header, at = answer[at:end], end + 1
+        if header.endswith((b" missing", b" ambiguous")):
+            yield None
+            continue
+        _, kind, size = header.rsplit(b" ", 2)
+        if kind != b"blob":
+            raise IntegrityError(f"a {kind.decode()} where a file should be", where="ledger")
+        yield answer[at : at + int(size)]
+        at += int(size) + 1
