@@ -11,6 +11,13 @@ from pathlib import Path
 from pipelines.errors import ConfigError, shorten
 
 PROJECT = Path(__file__).resolve().parents[2]
+_QUIET = {
+    "DO_NOT_TRACK": "1",
+    "SCARF_ANALYTICS": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DVC_NO_ANALYTICS": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+}
 
 
 class Runtime(StrEnum):
@@ -79,6 +86,31 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         mlflow_port=_integer(env, "EVERGREEN_MLFLOW_PORT", 5000, 1024, 65535),
         runtime=_runtime(env),
         lease_seconds=_integer(env, "EVERGREEN_LEASE_SECONDS", 1800, 5, 86400),
+    )
+
+
+def child_environment(settings: Settings, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment for processes that Evergreen starts: the caller's, our settings spelt out, telemetry off.
+
+    The caller's own Airflow and MLflow settings are left out: they could open ports or point at another database.
+    """
+    env = os.environ if environ is None else environ
+    kept = {key: value for key, value in env.items() if not key.lstrip("_").startswith(("AIRFLOW", "MLFLOW"))}
+    return (
+        kept
+        | _QUIET
+        | {
+            "EVERGREEN_HOME": str(settings.home),
+            "EVERGREEN_MODELS": str(settings.models),
+            "EVERGREEN_LAKE": settings.lake,
+            "EVERGREEN_LEDGERS": settings.ledgers,
+            "EVERGREEN_DVC_REMOTE": settings.dvc_remote,
+            "EVERGREEN_MLFLOW_URI": settings.mlflow_uri,
+            "EVERGREEN_AIRFLOW_PORT": str(settings.airflow_port),
+            "EVERGREEN_MLFLOW_PORT": str(settings.mlflow_port),
+            "EVERGREEN_RUNTIME": settings.runtime.value,
+            "EVERGREEN_LEASE_SECONDS": str(settings.lease_seconds),
+        }
     )
 
 

@@ -1,0 +1,134 @@
+"""Processes that outlive us: started in a session of their own, known again by pid and start time, stopped whole."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from pipelines.storage import files
+
+STOP_SECONDS = 10.0
+TAIL_BYTES = 4000
+# Start times are read from the kernel in hundredths of a second: the same process always gives the same number.
+SAME = 0.05
+
+
+@dataclass(frozen=True)
+class Record:
+    """A process of ours. A pid alone may by now belong to somebody else; with its start time it cannot."""
+
+    name: str
+    pid: int
+    started: float
+
+    def process(self) -> psutil.Process | None:
+        """The live process, or None when it has ended."""
+        try:
+            found = psutil.Process(self.pid)
+            same = abs(found.create_time() - self.started) < SAME
+            return found if same and found.status() != psutil.STATUS_ZOMBIE else None
+        except psutil.NoSuchProcess:
+            return None
+
+
+def start(name: str, argv: Sequence[str], env: Mapping[str, str], log: Path, folder: Path) -> Record:
+    """Start `argv` detached from us, its output appended to `log`, working in `folder`."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        child = subprocess.Popen(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=dict(env),
+            cwd=folder,
+            start_new_session=True,
+        )
+    return Record(name, child.pid, psutil.Process(child.pid).create_time())
+
+
+def tree(records: Iterable[Record]) -> list[psutil.Process]:
+    """The live processes of `records` and everything they started."""
+    found: dict[int, psutil.Process] = {}
+    for record in records:
+        process = record.process()
+        if process is not None:
+            found[process.pid] = process
+            found |= {child.pid: child for child in _children(process)}
+    return list(found.values())
+
+
+def stop(records: Sequence[Record]) -> int:
+    """End `records` and all below them, politely first; returns how many processes that were once all are gone."""
+    family = tree(records)
+    for process in family:
+        _signal(process, signal.SIGTERM)
+    # A component told to stop may still start a child; look again before the last word.
+    gone, alive = psutil.wait_procs(family, timeout=STOP_SECONDS)
+    late = {process.pid: process for process in [*alive, *tree(records)]}
+    for process in late.values():
+        _signal(process, signal.SIGKILL)
+    psutil.wait_procs(list(late.values()), timeout=STOP_SECONDS)
+    _reap(records)
+    return len(gone) + len(late)
+
+
+def save(path: Path, records: Mapping[str, Record]) -> None:
+    """Remember `records` in `path`, readable by its owner alone."""
+    write_private(path, files.json_bytes({name: asdict(record) for name, record in records.items()}))
+
+
+def load(path: Path) -> dict[str, Record]:
+    """The records in `path`; none when it was never written."""
+    if not path.exists():
+        return {}
+    stored: dict[str, dict[str, Any]] = files.read_json(path)
+    return {name: Record(**fields) for name, fields in stored.items()}
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Put `data` at `path` in one step, never readable by anybody but its owner."""
+    with files.atomic_file(path) as temporary:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+
+
+def tail(log: Path, lines: int = 5) -> str:
+    """The last `lines` lines of `log` as one, for an error message."""
+    if not log.exists():
+        return "no output"
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - TAIL_BYTES))
+        text = file.read().decode("utf-8", "replace")
+    return " | ".join([line.strip() for line in text.splitlines() if line.strip()][-lines:]) or "no output"
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _signal(process: psutil.Process, number: int) -> None:
+    try:
+        process.send_signal(number)
+    except psutil.NoSuchProcess:
+        return
+
+
+def _reap(records: Iterable[Record]) -> None:
+    # Those started by this very process stay zombies until they are waited for.
+    for record in records:
+        try:
+            os.waitpid(record.pid, os.WNOHANG)
+        except ChildProcessError:
+            continue
