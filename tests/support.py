@@ -103,13 +103,14 @@ def build(tables: dict[str, ibis.Table], as_of: date) -> ibis.Table:
 
 EXPECTATIONS_YAML = """
 orders:
-  - {expect: expect_column_values_to_not_be_null, column: order_id, severity: critical}
-  - {expect: expect_column_values_to_be_between, column: distance, min_value: 0, max_value: 40, severity: critical}
-  - {expect: expect_column_values_to_not_be_null, column: delay, mostly: 0.8, severity: critical}
+  - {expect: ExpectColumnValuesToNotBeNull, severity: critical, with: {column: order_id}}
+  - {expect: ExpectColumnValuesToNotBeNull, severity: critical, with: {column: delay, mostly: 0.8}}
+  - {expect: ExpectColumnValuesToBeBetween, severity: critical, with: {column: distance, min_value: 0, max_value: 40}}
+  - {expect: ExpectColumnValuesToBeInSet, severity: warning, with: {column: product, value_set: [bread, cake, pie]}}
 skies:
-  - {expect: expect_column_values_to_be_between, column: rain, min_value: 0, max_value: 100, severity: critical}
+  - {expect: ExpectColumnValuesToBeBetween, severity: critical, with: {column: rain, min_value: 0, max_value: 100}}
 shops:
-  - {expect: expect_column_values_to_not_be_null, column: couriers, severity: critical}
+  - {expect: ExpectColumnValuesToNotBeNull, severity: critical, with: {column: couriers}}
 """
 
 

@@ -22,10 +22,10 @@ Profile = dict[str, Any]
 def profile(table: pa.Table) -> Profile:
     """The profile of `table`, as JSON.
 
-    Every column has `kind`, `count` and `nulls`. Numbers (booleans as 0 and 1) add `finite`, `min`, `max`, `sum`, `mean`,
-    `m2` (squared distances from the mean) over the finite values, None where they are too large for a double; times
-    add `min` and `max` in UTC microseconds; text adds `top`, the counts of its most frequent values, `other`, the count
-    of all the rest, and `distinct`, exact while `other` is 0 and a lower bound after.
+    Every column has `kind`, `count` and `nulls`. Numbers (booleans as 0 and 1) add `finite`, `min`, `max`, `sum`, `mean`
+    and `m2` (squared distances from the mean) over the finite values, None where too large for a double; times add
+    `min` and `max` in UTC microseconds; text adds `top`, the counts of its most frequent values, `other`, the count of
+    all the rest, and `distinct`, exact while `other` is 0 and a lower bound after.
     """
     columns = {name: _column(column) for name, column in zip(table.column_names, table.columns, strict=True)}
     return {"format": FORMAT, "rows": table.num_rows, "columns": columns}
@@ -131,7 +131,7 @@ def _merge(a: Profile, b: Profile) -> Profile:
     if a["kind"] != b["kind"]:
         return {**base, "kind": "other"}
     if a["kind"] == "text":
-        top = Counter(a["top"]) + Counter(b["top"])
+        top: Counter[str] = Counter(a["top"]) + Counter(b["top"])
         distinct = max(len(top), a["distinct"], b["distinct"])
         return {**base, **_ranked(top, top.total() + a["other"] + b["other"], distinct)}
     ends = {"min": _extreme(min, a, b, "min"), "max": _extreme(max, a, b, "max")} if "min" in a else {}

@@ -44,7 +44,9 @@ def test_merging_profiles_is_profiling_the_union(one, two):
         got = merged["columns"][name]
         rough = {"mean", "m2"} | ({"sum"} if name == "decimal" else set())
         assert {k: v for k, v in got.items() if k not in rough} == {k: v for k, v in expected.items() if k not in rough}
-        for key in rough & expected.keys():
+        for key in {key for key in rough & expected.keys() if expected[key] is None}:
+            assert got[key] is None
+        for key in {key for key in rough & expected.keys() if expected[key] is not None}:
             scale = max((abs(v) for v in (expected["min"], expected["max"]) if v is not None), default=0)
             size = {"mean": scale, "sum": scale * len(one + two), "m2": scale**2 * len(one + two)}[key]
             assert got[key] == pytest.approx(expected[key], rel=1e-9, abs=1e-9 * size)
