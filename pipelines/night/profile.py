@@ -22,8 +22,8 @@ Profile = dict[str, Any]
 def profile(table: pa.Table) -> Profile:
     """The profile of `table`, as JSON.
 
-    Every column has `kind`, `count` and `nulls`. Numbers (booleans as 0 and 1) add `finite`, `min`, `max`, `sum`, `mean`
-    and `m2` (squared distances from the mean) over the finite values, None where too large for a double; times add
+    Every column has `kind`, `count` and `nulls`. Numbers (booleans are 0 and 1) add `finite`, `min`, `max`, `sum`,
+    `mean`, `m2` (squared distances from the mean) over the finite values, None where too large for a double; times add
     `min` and `max` in UTC microseconds; text adds `top`, the counts of its most frequent values, `other`, the count of
     all the rest, and `distinct`, exact while `other` is 0 and a lower bound after.
     """
