@@ -1,0 +1,129 @@
+"""Promotion: a finished run whose gates passed becomes champion, first in the ledger, then in MLflow's aliases."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import yaml
+
+from pipelines.config.names import Promotion
+from pipelines.config.params import RunParams
+from pipelines.config.settings import Settings
+from pipelines.errors import ExitCode, GateRefusal, InputError, PassingFault, PushRefused
+from pipelines.ledger import champion as champions
+from pipelines.ledger import decisions
+from pipelines.ledger.git import Ledger
+from pipelines.registry import Registry
+from pipelines.stages.context import Progress, StageResult
+
+
+def promote(settings: Settings, model: str, run_id: str, say: Progress) -> StageResult:
+    """Make run `run_id` of `model` champion if its gates passed and its mode is not `dry_run`; may be repeated.
+
+    Raises:
+        InputError: the run is not finished.
+        PassingFault: the registry or the ledger is away, or the run has no version yet.
+    """
+    ledger = Ledger.open(settings, model)
+    registry = Registry(settings.mlflow_uri, settings.artifacts)
+    standing = champions.current(ledger)
+    if standing is not None and standing.run == run_id:
+        _show(registry, model, standing)
+        return _done(standing, "is champion already")
+    run = _finished(ledger, model, run_id)
+    if not run["gates"]["passed"]:
+        return _refuse(ledger, run_id, "its gates refused it")
+    if run["mode"] is Promotion.DRY_RUN:
+        decisions.record(ledger, "dry_run", {"run": run_id, "would": "promote"}, key=run_id)
+        say("dry run: recorded what promotion would have done")
+        return StageResult(summary={"run": run_id, "promoted": False, "reason": "dry run"})
+    return _swap(ledger, registry, model, run, say)
+
+
+def project(settings: Settings, model: str) -> None:
+    """Set MLflow's aliases from the ledger's champion."""
+    standing = champions.current(Ledger.open(settings, model))
+    if standing is not None:
+        _show(Registry(settings.mlflow_uri, settings.artifacts), model, standing)
+
+
+def _finished(ledger: Ledger, model: str, run_id: str) -> dict[str, Any]:
+    tag = f"runs/{run_id}"
+    if ledger.head(tag) is None:
+        raise InputError(
+            f"run {run_id} is not finished",
+            where=f"ledger of {model}",
+            remedy="promote a run that `evergreen status` shows",
+        )
+    paths = (
+        "out/evaluate/gates.json",
+        "out/evaluate/metrics.json",
+        "run.json",
+        "params.yaml",
+        "champion/champion.json",
+    )
+    found = ledger.read_many((tag, path) for path in paths)
+    gates, metrics, run, params, compared = (found[tag, path] or b"null" for path in paths)
+    return {
+        "id": run_id,
+        "gates": json.loads(gates),
+        "metrics": json.loads(metrics),
+        "mode": Promotion(json.loads(run)["request"]["promotion"]),
+        "params": RunParams.model_validate(yaml.safe_load(params)),
+        "compared": json.loads(compared)["champion"],
+    }
+
+
+def _swap(ledger: Ledger, registry: Registry, model: str, run: dict[str, Any], say: Progress) -> StageResult:
+    head = ledger.head("champion")
+    standing = champions.at(ledger, head)
+    judged_against = (run["compared"] or {}).get("run")
+    if (standing.run if standing else None) != judged_against:
+        return _refuse(
+            ledger, run["id"], f"it was judged against {judged_against or 'no champion'}, which is not champion now"
+        )
+    version = registry.version_of(model, f"runs/{run['id']}")
+    if version is None:
+        raise PassingFault(f"run {run['id']} has no version yet", where="MLflow", remedy="run its register step first")
+    challenger = champions.Champion(
+        version=version,
+        run=run["id"],
+        model_sha256=run["gates"]["model_sha256"],
+        since=datetime.now(UTC),
+        reason=champions.Reason(kind="better" if standing else "first", text=_sentence(run["gates"])),
+        approver="gates",
+        evidence=run["gates"],
+        window=champions.ChampionWindow.of(run["params"].span),
+        metrics=run["metrics"]["challenger"],
+    )
+    try:
+        champions.promote(ledger, challenger, head)
+    except (GateRefusal, PushRefused) as error:
+        return _refuse(ledger, run["id"], error.what)
+    say(f"version {version} is champion")
+    _show(registry, model, challenger)
+    return _done(challenger, "became champion")
+
+
+def _show(registry: Registry, model: str, standing: champions.Champion) -> None:
+    registry.set_alias(model, "champion", standing.version)
+    if standing.previous is not None:
+        registry.set_alias(model, "previous", standing.previous.version)
+
+
+def _done(standing: champions.Champion, reason: str) -> StageResult:
+    summary = {"run": standing.run, "version": standing.version, "promoted": True, "reason": reason}
+    return StageResult(summary=summary)
+
+
+def _refuse(ledger: Ledger, run_id: str, why: str) -> StageResult:
+    decisions.record(
+        ledger, decisions.REFUSAL, {"run": run_id, "by": "promote", "reason": why}, key=f"{run_id} promote"
+    )
+    return StageResult(ExitCode.REFUSED, {"run": run_id, "promoted": False, "refused": True, "reason": why})
+
+
+def _sentence(gates: dict[str, Any]) -> str:
+    return " ".join(gate["sentence"] for gate in gates["gates"])[:1000]

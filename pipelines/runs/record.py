@@ -1,0 +1,72 @@
+"""What MLflow is told of a finished run, gathered from its workspace."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipelines.registry import Column, Entry
+
+REPORTS = ("out/evaluate/report.html", "out/validate/report.html")
+DATA = ("out/evaluate/gates.json", "out/evaluate/metrics.json", "out/evaluate/slices.json", "out/train/signature.json")
+
+
+def entry_of(root: Path, model: str, run_id: str) -> Entry:
+    """The registry's entry for the run checked out at `root`, whose outs are all there."""
+    lock = (root / "dvc.lock").read_bytes()
+    code = _json(root / "code.json")
+    run = _json(root / "run.json")
+    signature = _json(root / "out/train/signature.json")
+    tags = {
+        "data.commit": run["data_commit"],
+        "dvc.lock.sha256": hashlib.sha256(lock).hexdigest(),
+        "model.sha256": signature["model_sha256"],
+        "git.sha": code["git_sha"],
+        "image.digest": code["image_digest"] or "none: ran as a process",
+        "airflow.run_id": run["request"]["key"] or "none: ran from the command line",
+        "mlflow.note.content": run["request"]["note"],
+    }
+    return Entry(
+        model=model,
+        tag=f"runs/{run_id}",
+        params=dict(flat(yaml.safe_load((root / "params.yaml").read_text()))),
+        metrics={name: value for name, value in flat(_json(root / "out/evaluate/metrics.json")) if _number(value)},
+        tags=tags,
+        dataset={"digest": _features_digest(lock), "tag": f"runs/{run_id}", "path": "out/features"},
+        model_file=root / "out/train/release.json",
+        columns=tuple(Column(item["name"], item["kind"]) for item in signature["features"]),
+        artifacts={
+            "reports": tuple(root / path for path in REPORTS[:1]),
+            "validation": tuple(root / path for path in REPORTS[1:]),
+            "evaluation": tuple(root / path for path in DATA),
+            "plots": tuple(sorted((root / "out/evaluate/plots").iterdir())),
+        },
+    )
+
+
+def flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of a nested mapping as (`a.b.c`, value); lists are leaves."""
+    for key, item in value.items():
+        if isinstance(item, Mapping) and item:
+            yield from flat(item, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", item
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _features_digest(lock: bytes) -> str:
+    outs = yaml.safe_load(lock)["stages"]["features"]["outs"]
+    return str(outs[0]["md5"]).removesuffix(".dir")
+
+
+def _json(path: Path) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(path.read_bytes())
+    return value
