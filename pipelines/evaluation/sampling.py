@@ -1,0 +1,40 @@
+"""Samples that depend on the rows' ids alone: the same whatever the files, batches or threads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pipelines.engines.rows import Rows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+
+def sample(rows: Rows, columns: Sequence[str], count: int) -> pa.Table:
+    """At most `count` of `rows` with `columns`, in their order: those whose ids' hashes are lowest."""
+    import numpy as np
+    import pyarrow as pa
+
+    found = [batch.column("row_id").to_numpy(zero_copy_only=False) for batch in rows.batches(["row_id"])]
+    hashes = _mixed(np.concatenate(found)) if found else np.empty(0, np.uint64)
+    limit = np.partition(hashes, count - 1)[count - 1] if len(hashes) > count else None
+    wanted = list(dict.fromkeys([*columns, "row_id"]))
+    parts = []
+    for batch in rows.batches(wanted):
+        kept = batch
+        if limit is not None:
+            kept = batch.filter(pa.array(_mixed(batch.column("row_id").to_numpy(zero_copy_only=False)) <= limit))
+        parts.append(kept.select(list(columns)))
+    return pa.Table.from_batches(parts).unify_dictionaries().combine_chunks()
+
+
+def _mixed(row_id: NDArray[Any]) -> NDArray[Any]:
+    """SplitMix64's finaliser: neighbouring ids land far apart, and no two ids on the same number."""
+    import numpy as np
+
+    mixed = row_id.astype(np.uint64)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    return mixed ^ (mixed >> np.uint64(31))
