@@ -1,0 +1,148 @@
+"""A partition's values, before any expectation: keys, event times, nulls, infinities, text and row counts."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from pipelines.config.model import Table, Validation
+from pipelines.errors import shorten
+from pipelines.quality.findings import Finding, critical
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+HISTORY = 28  # partitions whose row counts a new one is compared with
+MIN_HISTORY = 3
+
+
+def judge_values(
+    config: Table, declared: Sequence[str], decided: frozenset[str], data: pa.Table, day: date | None
+) -> list[Finding]:
+    """What is wrong with the values of `data`, whose columns and types have been judged.
+
+    Args:
+        config: the table's part of `model.yaml`.
+        declared: the columns that must not be null throughout...
+        decided: ...besides these, about whose nulls an expectation decides.
+        data: the partition.
+        day: its day in the table's time zone; None for a static table.
+    """
+    if data.num_rows == 0:
+        return [critical("the partition has no rows")]
+    found = [*_all_null(declared, decided, data), *_infinite(data), *_keys(config.key, data)]
+    if day is not None and config.time is not None:
+        found += _times(config.time, config.time_zone, day, data)
+    return found
+
+
+def judge_text(data: pa.Table) -> list[Finding]:
+    """Columns whose text is not UTF-8, which parquet readers do not notice before something decodes it."""
+    import pyarrow as pa
+
+    found = []
+    for name, column in zip(data.column_names, data.columns, strict=True):
+        try:
+            column.validate(full=True)
+        except pa.ArrowInvalid as error:
+            found.append(critical(f"{name}: unreadable values: {shorten(str(error), 120)}"))
+    return found
+
+
+def judge_row_count(rows: int, history: Sequence[int], bounds: Validation) -> list[Finding]:
+    """Whether `rows` collapses or explodes against the median of `history`, the newest accepted row counts."""
+    if len(history) < MIN_HISTORY:
+        return []
+    usual = statistics.median(history[-HISTORY:])
+    low, high = bounds.row_count_low * usual, bounds.row_count_high * usual
+    if low <= rows <= high:
+        return []
+    return [critical(f"{rows} rows where {usual:g} are usual: outside {low:g} to {high:g} (validation.row_count_*)")]
+
+
+def day_bounds(day: date, zone: str) -> tuple[datetime, datetime]:
+    """The UTC instants at which `day` begins and ends in `zone`: 23, 24 or 25 hours apart."""
+    local = ZoneInfo(zone)
+    begin = datetime.combine(day, time.min, tzinfo=local)
+    end = datetime.combine(day + timedelta(days=1), time.min, tzinfo=local)
+    return begin.astimezone(UTC), end.astimezone(UTC)
+
+
+def _all_null(declared: Sequence[str], decided: frozenset[str], data: pa.Table) -> Iterator[Finding]:
+    for name in declared:
+        if name not in decided and data.column(name).null_count == data.num_rows:
+            yield critical(
+                f"{name}: all {data.num_rows} values are null; if that is legal, say so with "
+                "ExpectColumnValuesToNotBeNull and mostly: 0"
+            )
+
+
+def _infinite(data: pa.Table) -> Iterator[Finding]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for name in data.column_names:
+        if pa.types.is_floating(data.schema.field(name).type):
+            bad = pc.sum(pc.is_inf(data.column(name))).as_py() or 0
+            if bad:
+                yield critical(f"{name}: {bad} of {data.num_rows} values are infinite")
+
+
+def _keys(key: Sequence[str], data: pa.Table) -> Iterator[Finding]:
+    for name in key:
+        nulls = data.column(name).null_count
+        if nulls:
+            yield critical(f"{name}: {nulls} of {data.num_rows} values are null in a key column")
+    keys = plain(data.select(list(key)))
+    groups = keys.group_by(list(key)).aggregate([([], "count_all")])
+    if groups.num_rows < data.num_rows:
+        # Sorted, so that the same bytes always give the same example and with it the same ledger entry.
+        worst = groups.sort_by([("count_all", "descending"), *((name, "ascending") for name in key)]).slice(0, 1)
+        row = worst.to_pylist()[0]
+        example = ", ".join(f"{name}={_said(row[name])}" for name in key)
+        yield critical(
+            f"duplicate keys: {data.num_rows - groups.num_rows} of {data.num_rows} rows repeat a key, such as "
+            f"{shorten(example, 120)} ({row['count_all']} times)"
+        )
+
+
+def _times(name: str, zone: str, day: date, data: pa.Table) -> Iterator[Finding]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    column = data.column(name)
+    if column.null_count:
+        yield critical(f"{name}: {column.null_count} of {data.num_rows} event times are null")
+    if pa.types.is_date(column.type):
+        outside = pc.not_equal(column.cast(pa.date32()), pa.scalar(day, pa.date32()))
+    else:
+        begin, end = (pa.scalar(bound, pa.timestamp("us", "UTC")) for bound in day_bounds(day, zone))
+        # A timestamp without a zone is UTC; truncated to microseconds it stays on its side of midnight.
+        instants = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+        instants = instants if column.type.tz else pc.assume_timezone(instants, "UTC")
+        instants = instants.cast(pa.timestamp("us", "UTC"))
+        outside = pc.or_(pc.less(instants, begin), pc.greater_equal(instants, end))
+    bad = data.select([name]).filter(outside)
+    if bad.num_rows:
+        extremes = pc.min_max(bad.column(name)).as_py()
+        yield critical(
+            f"{name}: {bad.num_rows} of {data.num_rows} event times are outside {day} ({zone}), "
+            f"from {_said(extremes['min'])} to {_said(extremes['max'])}"
+        )
+
+
+def plain(data: pa.Table) -> pa.Table:
+    """`data` with its dictionary columns spelt out, for what cannot work on them."""
+    import pyarrow as pa
+
+    for index, field in enumerate(data.schema):
+        if pa.types.is_dictionary(field.type):
+            data = data.set_column(index, field.name, data.column(index).cast(field.type.value_type))
+    return data
+
+
+def _said(value: Any) -> str:
+    return shorten(value.isoformat() if isinstance(value, date | datetime) else str(value), 40)

@@ -1,0 +1,141 @@
+"""The verdict on a partition: cheap framework checks first, then the model's expectations, then its row count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING
+
+from pipelines.config.model import Model
+from pipelines.quality.findings import Finding, sentences
+from pipelines.quality.label import connect, judge_label
+from pipelines.quality.schema import declared_columns, judge_schema
+from pipelines.quality.suite import Rule, Suite
+from pipelines.quality.values import HISTORY, judge_row_count, judge_text, judge_values
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+    from pipelines.quality.expectations import Expectations
+
+CHUNK_ROWS = 500_000  # rows that Great Expectations sees at once: about 150 MB as pandas
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a partition may be used; `reasons` say why not, `warnings` what to look at: sentences of <= 300 signs."""
+
+    accepted: bool
+    reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def judge(
+    suite: Suite, table: str, data: pa.Table, day: date | None, model: Model, history: Sequence[int] = ()
+) -> Verdict:
+    """The verdict on one partition of `table`.
+
+    Args:
+        suite: the model's expectations.
+        table: the name of the table.
+        data: the whole partition.
+        day: its day; None for a static table.
+        model: the model.
+        history: row counts of the newest accepted partitions of the table, oldest first.
+
+    Raises:
+        ConfigError: a rule does not fit Great Expectations.
+    """
+    return next(judge_many(suite, table, [(day, data)], model, history))
+
+
+def judge_many(
+    suite: Suite,
+    table: str,
+    partitions: Iterable[tuple[date | None, pa.Table]],
+    model: Model,
+    history: Sequence[int] = (),
+) -> Iterator[Verdict]:
+    """The verdicts on `partitions`, in their order, the same as `judge` would give one by one but in one go.
+
+    An accepted partition joins the history that the next ones are compared with. Partitions are taken from the
+    iterable as needed: at most about 500,000 rows are held at a time.
+    """
+    court = _Court(suite, table, model, list(history))
+    for chunk in _chunks(court, partitions):
+        yield from court.decide(chunk)
+
+
+@dataclass
+class _Case:
+    data: pa.Table
+    findings: list[Finding]
+
+    @property
+    def hopeless(self) -> bool:
+        return any(finding.severity == "critical" for finding in self.findings)
+
+
+@dataclass
+class _Court:
+    suite: Suite
+    table: str
+    model: Model
+    history: list[int]
+    _expectations: Expectations | None = None
+    _session: duckdb.DuckDBPyConnection | None = field(default=None, repr=False)
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        return self.suite.of(self.table)
+
+    def open(self, data: pa.Table, day: date | None) -> _Case:
+        """The framework's findings. Wrong columns or unreadable text end the hearing: the rest needs them."""
+        config = self.model.tables[self.table]
+        case = _Case(data, judge_schema(config, self.rules, data.schema) or judge_text(data))
+        if case.hopeless:
+            return case
+        decided = frozenset(
+            c for rule in self.rules if rule.expect == "ExpectColumnValuesToNotBeNull" for c in rule.columns
+        )
+        case.findings += judge_values(config, declared_columns(config, self.rules), decided, data, day)
+        if self.table == self.model.events and data.num_rows:
+            self._session = self._session or connect()
+            case.findings += judge_label(self._session, self.model, data)
+        return case
+
+    def decide(self, cases: list[_Case]) -> Iterator[Verdict]:
+        """Verdicts for cases of one schema; those that failed the framework are not shown to Great Expectations."""
+        from pipelines.quality.expectations import Expectations
+
+        heard = [case for case in cases if not case.hopeless]
+        if heard and self._expectations is None:
+            self._expectations = Expectations(self.suite, self.table)
+        if heard and self._expectations:
+            for case, found in zip(heard, self._expectations.judge([case.data for case in heard]), strict=True):
+                case.findings += found
+        for case in cases:
+            yield self._verdict(case)
+
+    def _verdict(self, case: _Case) -> Verdict:
+        if case.data.num_rows:
+            case.findings += judge_row_count(case.data.num_rows, self.history, self.model.validation)
+        reasons = sentences(case.findings, "critical")
+        if not reasons:
+            self.history = [*self.history, case.data.num_rows][-HISTORY:]
+        return Verdict(not reasons, reasons, sentences(case.findings, "warning"))
+
+
+def _chunks(court: _Court, partitions: Iterable[tuple[date | None, pa.Table]]) -> Iterator[list[_Case]]:
+    """Cases in order, cut where the schema changes or enough rows are together."""
+    chunk: list[_Case] = []
+    for day, data in partitions:
+        full = sum(case.data.num_rows for case in chunk) + data.num_rows > CHUNK_ROWS
+        if chunk and (full or not chunk[0].data.schema.equals(data.schema)):
+            yield chunk
+            chunk = []
+        chunk.append(court.open(data, day))
+    if chunk:
+        yield chunk
