@@ -1,0 +1,168 @@
+"""train: fit the trial without the newest days, then the release, the same parameters refitted through the last one."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.config.model import Training
+from pipelines.config.params import RunParams
+from pipelines.engines import boost, search
+from pipelines.engines.boost import Fitted
+from pipelines.engines.matrix import Progress, matrix, release_memory
+from pipelines.engines.rows import Rows
+from pipelines.engines.survey import Survey, check_labels, survey
+from pipelines.errors import IntegrityError, shorten
+from pipelines.stages.context import StageContext, StageResult
+from pipelines.storage import files, model_file
+from pipelines.storage.model_file import Feature, Signature
+
+if TYPE_CHECKING:
+    from xgboost import Booster
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trial, the release with its rounds, and what they were fitted with."""
+
+    trial: Fitted
+    release: Booster
+    survey: Survey
+    training: Training
+    search: dict[str, Any] | None
+    release_rows: int
+
+
+def main(ctx: StageContext) -> StageResult:
+    """Read out/features, write out/train; raises DataError when the rows cannot be trained on."""
+    started = time.monotonic()
+    out = ctx.path("out", "train")
+    shutil.rmtree(out, ignore_errors=True)
+    features, features_sha256 = read_schema(ctx.path("out", "features", "schema.json"))
+    trained = train(ctx.path("out", "features", "data"), features, ctx.params, ctx.progress)
+    shas = {
+        "trial": model_file.save(out / "trial.json", trained.trial.booster),
+        "release": model_file.save(out / "release.json", trained.release),
+    }
+    signature(ctx.params, trained.survey, features_sha256, shas).write(out / "signature.json")
+    files.write_json(out / "training.json", document(ctx.params, trained, shas))
+    return StageResult(
+        summary={
+            "rounds": trained.trial.rounds,
+            "loss": trained.trial.loss,
+            "metric": trained.trial.curve.metric,
+            "model_sha256": shas["release"],
+            "search_trials": len(trained.search["trials"]) if trained.search else 0,
+            "seconds": round(time.monotonic() - started, 3),
+        }
+    )
+
+
+def train(folder: Path, features: tuple[Feature, ...], params: RunParams, progress: Progress) -> Trained:
+    """Trial and release from the feature table in `folder`.
+
+    The trial is fitted on the days before `span.validation_start`, stopped early on those through `span.train_end`.
+    The release takes its parameters and rounds to all days through `span.test_end`. Matrices are never held together.
+    """
+    span, task, classes = params.span, params.task, len(params.label.classes)
+    whole = Rows(folder, span.train_start, span.test_end)
+    release_rows = check_labels(whole, task, classes)
+    early = replace(whole, last=span.validation_start - timedelta(days=1))
+    later = replace(whole, first=span.validation_start, last=span.train_end)
+    seen = survey(early, features, params.training, task, classes)
+    training, log = _searched(replace(whole, last=span.train_end), seen, params, progress)
+    settings = boost.parameters(training, task, seen.columns, classes)
+    release_memory()
+    trial = _trial(early, later, seen, settings, training, progress)
+    release_memory()
+    binned = matrix(whole, seen.columns, training, weights=seen.weights(training), progress=progress)
+    release = boost.fit(binned, None, settings, rounds=trial.rounds, progress=progress)
+    return Trained(trial, release.booster, seen, training, log, release_rows)
+
+
+def read_schema(path: Path) -> tuple[tuple[Feature, ...], str]:
+    """The features in order and the sha256 of the features.py that made them; raises IntegrityError."""
+    document = files.read_json(path)
+    try:
+        return tuple(Feature.model_validate(item) for item in document["features"]), str(document["sha256"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise IntegrityError(
+            f"is no feature schema: {shorten(str(error))}", where=files.short(path), remedy="run the features stage"
+        ) from None
+
+
+def signature(params: RunParams, survey: Survey, features_sha256: str, shas: dict[str, str]) -> Signature:
+    """What the models of this run expect and where they come from."""
+    import xgboost
+
+    return Signature(
+        task=params.task,
+        classes=params.label.classes,
+        features=survey.columns.features,
+        vocabularies=dict(survey.columns.vocabularies),
+        label=params.label.expression,
+        seed=params.training.seed,
+        xgboost=xgboost.__version__,
+        features_sha256=features_sha256,
+        model_sha256=shas["release"],
+        trial_sha256=shas["trial"],
+    )
+
+
+def document(params: RunParams, trained: Trained, shas: dict[str, str]) -> dict[str, Any]:
+    """training.json: no clock in it, for `evergreen reproduce` compares its bytes."""
+    span = params.span
+    return {
+        "rounds": trained.trial.rounds,
+        "training": trained.training.model_dump(mode="json"),
+        "curve": trained.trial.curve.document(),
+        "trial": {
+            "sha256": shas["trial"],
+            "days": _days(span.train_start, span.train_end),
+            "fitted": _days(span.train_start, span.validation_start - timedelta(days=1)),
+            "rows": trained.survey.rows,
+            "classes": list(trained.survey.classes),
+        },
+        "release": {
+            "sha256": shas["release"],
+            "days": _days(span.train_start, span.test_end),
+            "rows": trained.release_rows,
+        },
+        "search": trained.search,
+    }
+
+
+def _trial(
+    early: Rows, later: Rows, seen: Survey, settings: dict[str, Any], training: Training, say: Progress
+) -> Fitted:
+    weights = seen.weights(training)
+    binned = matrix(early, seen.columns, training, weights=weights, progress=say)
+    validation = matrix(later, seen.columns, training, weights=weights, ref=binned, progress=say)
+    patience = training.early_stopping_rounds
+    return boost.fit(binned, validation, settings, rounds=training.rounds, patience=patience, progress=say)
+
+
+def _searched(
+    rows: Rows, seen: Survey, params: RunParams, progress: Progress
+) -> tuple[Training, dict[str, Any] | None]:
+    training, columns = params.training, seen.columns
+    if not training.hpo.trials:
+        return training, None
+    count, weights = training.hpo.folds, seen.weights(training)
+    every = search.sampling(seen.rows, len(columns.features), count)
+    pairs = []
+    for fold in search.folds(replace(rows, every=every), params.span, count):
+        binned = matrix(fold.train, columns, training, weights=weights, progress=progress)
+        later = matrix(fold.validation, columns, training, weights=weights, ref=binned, progress=progress)
+        pairs.append((binned, later))
+    on_fold = search.judge(pairs, params.task, columns, len(params.label.classes), progress)
+    found = search.search(training, count, on_fold, progress)
+    return found.training, {"every": every} | found.log
+
+
+def _days(first: date, last: date) -> list[str]:
+    return [first.isoformat(), last.isoformat()]
