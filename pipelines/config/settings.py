@@ -40,6 +40,8 @@ class Settings:
     mlflow_port: int
     runtime: Runtime
     lease_seconds: int
+    git_sha: str | None = None
+    image_digest: str | None = None
 
     @property
     def cache(self) -> Path:
@@ -86,6 +88,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         mlflow_port=_integer(env, "EVERGREEN_MLFLOW_PORT", 5000, 1024, 65535),
         runtime=_runtime(env),
         lease_seconds=_integer(env, "EVERGREEN_LEASE_SECONDS", 1800, 5, 86400),
+        git_sha=env.get("EVERGREEN_GIT_SHA") or None,
+        image_digest=env.get("EVERGREEN_IMAGE_DIGEST") or None,
     )
 
 

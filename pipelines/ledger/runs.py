@@ -1,0 +1,234 @@
+"""Runs: opened as a branch on top of a commit of `data`, closed as a tag that never moves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipelines.config import names
+from pipelines.config.load import FOLDER_FILES, MAX_BYTES
+from pipelines.config.params import RunParams
+from pipelines.config.settings import PROJECT, Settings
+from pipelines.errors import ConfigError, InputError, PushRefused, shorten
+from pipelines.ledger import champion, code, lease, server
+from pipelines.ledger.git import Ledger
+from pipelines.ledger.manifest import build_window, load_manifest
+from pipelines.storage.files import json_bytes
+
+# What an id stands for: opening it again must bring the same. The champion may have moved since, the first stays.
+_IDENTITY = ("params.yaml", "dvc.yaml", "run.json", "window.json", *(f"model/{name}" for name in FOLDER_FILES))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run in the ledger: its branch's head (or its tag's commit), what was asked, and whether it is finished."""
+
+    id: str
+    head: str
+    finished: bool
+    request: Mapping[str, Any]
+
+    @property
+    def branch(self) -> str:
+        """The branch it is written on."""
+        return f"run/{self.id}"
+
+    @property
+    def tag(self) -> str:
+        """The tag it ends as."""
+        return f"runs/{self.id}"
+
+    @property
+    def key(self) -> str:
+        """The recipe's key."""
+        return str(self.request.get("key", ""))
+
+
+def open_run(
+    settings: Settings,
+    ledger: Ledger,
+    run_id: str,
+    params: RunParams,
+    request: Mapping[str, Any],
+    model_folder: Path,
+    data_commit: str | None = None,
+) -> Run:
+    """Begin run `run_id` on top of `data_commit` (default: the head of `data`), or return it where it was begun before.
+
+    Raises:
+        InputError: the id was begun with another recipe, data, code or request.
+        PassingFault: the ledger cannot be reached.
+    """
+    names.check_run_id(run_id)
+    ledger.fetch()
+    begun = find(ledger, run_id)
+    base = data_commit or (_base(ledger, begun) if begun else ledger.head("data"))
+    if base is None:
+        raise InputError("there are no data yet", where=ledger.url, remedy=f"`evergreen ingest {ledger.model}` first")
+    files = _files(settings, ledger, run_id, params, request, model_folder, base)
+    if begun is None:
+        try:
+            ledger.commit(f"run/{run_id}", files, f"Begin run {run_id} of {ledger.model}\n", parent=None, base=base)
+        except PushRefused:
+            ledger.fetch()  # begun by somebody else meanwhile: theirs must be the same
+        begun = find(ledger, run_id)
+    if begun is None:
+        raise PushRefused(f"run {run_id} could not be begun", where=ledger.url, remedy="try again")
+    _compare(ledger, begun, files)
+    return begun
+
+
+def find(ledger: Ledger, run_id: str) -> Run | None:
+    """Run `run_id` when the ledger was last fetched, finished or not; None: no such run."""
+    tagged, branch = ledger.head(f"runs/{run_id}"), ledger.head(f"run/{run_id}")
+    head = tagged or branch
+    return Run(run_id, head, tagged is not None, _request(ledger.read(head, "run.json"))) if head else None
+
+
+def finish(ledger: Ledger, run_id: str, fencing: int | None = None) -> str:
+    """Tag the head of the run's branch `runs/<run_id>` and return it; a finished run stays as it is.
+
+    Raises:
+        InputError: no such run.
+        LeaseHeld: `fencing` is given and is no longer the lease's number.
+    """
+    if fencing is not None:
+        lease.check(ledger, run_id, fencing)
+    else:
+        ledger.fetch()
+    run = find(ledger, run_id)
+    if run is None:
+        raise InputError(f"there is no run {run_id}", where=ledger.url, remedy="copy its id from `evergreen status`")
+    if not run.finished:
+        ledger.tag(run.tag, run.head)
+    return run.head
+
+
+def finished(ledger: Ledger) -> dict[str, str]:
+    """Run id to commit of all finished runs, the oldest as-of day first, as of the last fetch."""
+    return {name.removeprefix("runs/"): commit for name, commit in ledger.tags("runs/").items()}
+
+
+def unfinished(ledger: Ledger) -> dict[str, str]:
+    """Run id to commit of all runs that were begun and not finished, as of the last fetch."""
+    done = finished(ledger)
+    begun = {name.removeprefix("run/"): commit for name, commit in ledger.branches("run/").items()}
+    return {run_id: commit for run_id, commit in begun.items() if run_id not in done}
+
+
+def find_same(ledger: Ledger, key: str) -> Run | None:
+    """The newest finished run (by the time it was begun) of the recipe with this key; None: there is none."""
+    runs = finished(ledger)
+    found = ledger.read_many((commit, "run.json") for commit in runs.values())
+    same = [
+        Run(run_id, commit, True, request)
+        for run_id, commit in runs.items()
+        if (request := _request(found[commit, "run.json"])).get("key") == key
+    ]
+    return max(same, key=lambda run: run.id[11:], default=None)
+
+
+def recipe_key(
+    params: RunParams, window: Mapping[str, Any], code_json: Mapping[str, Any], model_files: Mapping[str, bytes]
+) -> str:
+    """One hash over all that a run's model depends on: parameters, the window's bytes, code, features, expectations.
+
+    The commit and image around the code are left out: the stage hashes hold what of them matters.
+    """
+    parts = {
+        "params": params.model_dump(mode="json"),
+        "window": {
+            **window,
+            "partitions": [[p["path"], p["sha256"], p["verdict"], p["suite"]] for p in window["partitions"]],
+        },
+        "stages": code_json["stages"],
+        "lock": code_json["lock_sha256"],
+        "files": {
+            name: hashlib.sha256(content).hexdigest() for name, content in model_files.items() if name != "model.yaml"
+        },
+    }
+    return hashlib.sha256(json_bytes(parts)).hexdigest()
+
+
+def recipe_of(
+    settings: Settings, ledger: Ledger, params: RunParams, model_folder: Path, data_commit: str | None = None
+) -> str:
+    """The recipe's key as `open_run` would store it, for `find_same`."""
+    window = build_window(load_manifest(ledger, data_commit), params)
+    return recipe_key(params, window, code.describe(settings), _model_files(model_folder))
+
+
+def _files(
+    settings: Settings,
+    ledger: Ledger,
+    run_id: str,
+    params: RunParams,
+    request: Mapping[str, Any],
+    model_folder: Path,
+    base: str,
+) -> dict[str, bytes]:
+    window = build_window(load_manifest(ledger, base), params)
+    code_json = code.describe(settings)
+    model_files = _model_files(model_folder)
+    standing = champion.current(ledger)
+    key = recipe_key(params, window, code_json, model_files)
+    return {
+        **server.first_files(ledger.model, settings.dvc_remote),
+        "params.yaml": yaml.safe_dump(params.model_dump(mode="json"), sort_keys=True).encode(),
+        "dvc.yaml": (PROJECT / "dvc.yaml").read_bytes(),
+        "code.json": json_bytes(code_json),
+        "window.json": json_bytes(window),
+        "run.json": json_bytes({"run": run_id, "request": {**request, "key": key}}),
+        "champion/champion.json": json_bytes({"champion": standing.model_dump(mode="json") if standing else None}),
+        **{f"model/{name}": content for name, content in model_files.items()},
+    }
+
+
+def _model_files(folder: Path) -> dict[str, bytes]:
+    files = {}
+    for name in FOLDER_FILES:
+        path = folder / name
+        if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_BYTES:
+            raise ConfigError(
+                f"{name} is not an ordinary file of at most {MAX_BYTES} bytes",
+                where=folder.name,
+                remedy="`evergreen check` tells what a model folder needs",
+            )
+        files[name] = path.read_bytes()
+    return files
+
+
+def _compare(ledger: Ledger, run: Run, files: Mapping[str, bytes]) -> None:
+    standing = ledger.read_many((run.head, path) for path in (*_IDENTITY, "code.json"))
+    differing = [path for path in _IDENTITY if standing[run.head, path] != files[path]]
+    old, new = (json.loads(content or b"{}") for content in (standing[run.head, "code.json"], files["code.json"]))
+    if old.get("stages") != new.get("stages"):
+        differing.append("code.json")
+    if differing:
+        raise InputError(
+            f"run {run.id} was begun with another {', '.join(differing)}",
+            where=run.branch,
+            remedy="begin a new run; an id stands for one recipe",
+        )
+
+
+def _base(ledger: Ledger, run: Run) -> str | None:
+    """The commit of `data` a run was begun on: the newest one in its past that holds no `run.json`."""
+    for commit in ledger.log(run.tag if run.finished else run.branch):
+        if ledger.read(commit, "run.json") is None:
+            return commit
+    return None
+
+
+def _request(content: bytes | None) -> dict[str, Any]:
+    try:
+        request = json.loads(content or b"{}").get("request")
+    except ValueError:
+        raise InputError("run.json is not JSON", where=shorten(repr(content)), remedy="mend the ledger") from None
+    return request if isinstance(request, dict) else {}
