@@ -123,7 +123,8 @@ class StageTask(BaseOperator):
             self.log.warning("refused: the champion stays as it is. %s", json.dumps(result))
         else:
             self.log.info("done: %s", json.dumps(result))
-        if self.announces and call.announce and not refused and result.get(self.announces, True):
+        # A dry run of `promote` succeeds and promotes nothing.
+        if self.announces and call.announce and not refused and result.get("promoted", True):
             target = asset(self.model, self.announces)
             context["outlet_events"][AssetAlias(target.name)].add(target, extra={"run": call.run})
 

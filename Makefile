@@ -1,0 +1,76 @@
+# Needs Python 3.11 or newer with its venv module, git and make; no root. Everything it makes lies in .venv and .evergreen.
+
+UV_VERSION := 0.13.8
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+TOOLS := .venv/tools
+UV := $(TOOLS)/bin/uv
+export UV_PYTHON_DOWNLOADS := never
+SYNC := $(UV) pip sync --quiet --python $(BIN)/python --require-hashes
+EDITABLE := $(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-package nvidia-nccl-cu12 \
+	--custom-compile-command "make lock"
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help env dev demo up down test lint bench lock clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 14
+
+env: .venv/.env-done ## the environment: .venv from requirements.lock, every package checked by its hash
+dev: .venv/.dev-done ## the environment with what tests and lint need
+
+demo: env ## the story: real flights, two retrainings in Airflow, champion against challenger
+	@$(BIN)/evergreen demo
+
+up: env ## start Airflow and MLflow on loopback
+	@$(BIN)/evergreen up
+
+down: ## stop them
+	@if [ -x $(BIN)/evergreen ]; then $(BIN)/evergreen down; else echo "nothing is installed, so nothing runs"; fi
+
+test: dev ## every test that needs no root, with the coverage of pipelines/; ARGS="tests/dags -k form" for some
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest $(ARGS); status=$$?; \
+	$(BIN)/coverage combine --quiet; $(BIN)/coverage report; exit $$status
+
+lint: dev ## ruff, strict types, layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: dev ## measured comparisons, into benchmarks/results/
+	@set -e; for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+lock: $(UV) ## compile requirements*.txt anew into requirements*.lock
+	$(LOCK) requirements.txt -o requirements.lock
+	$(LOCK) requirements-dev.txt -o requirements-dev.lock
+
+clean: ## remove .venv and caches; .evergreen, with your data and models, stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* *.egg-info
+
+$(UV):
+	@if [ -z "$(PYTHON)" ]; then \
+	  echo "Evergreen needs Python 3.11 or newer, and none was found: install it, or name it: make PYTHON=/path/to/python3.11"; \
+	  exit 1; fi
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Evergreen needs Python 3.11 or newer; $(PYTHON) is older: make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "installing uv $(UV_VERSION)"
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv --without-pip .venv
+	@$(PYTHON) -m venv $(TOOLS)
+	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+.venv/.env-done: requirements.lock pyproject.toml | $(UV)
+	@echo "installing what requirements.lock names (about 1.6 GB)"
+	@$(SYNC) requirements.lock
+	@$(EDITABLE)
+	@touch $@
+
+.venv/.dev-done: .venv/.env-done requirements-dev.lock
+	@echo "installing what requirements-dev.lock names"
+	@$(SYNC) requirements.lock requirements-dev.lock
+	@$(EDITABLE)
+	@touch $@
