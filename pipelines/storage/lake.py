@@ -30,7 +30,10 @@ class PartitionRefused(DataError):
 
 @dataclass(frozen=True)
 class Fetched:
-    """A partition's own copy. `whole` is False when it was over the cap: hashed to its end, but cut off at `path`."""
+    """A partition's own copy, and the URI it was copied from.
+
+    `whole` is False when it was over the cap: hashed to its end, but cut off at `path`.
+    """
 
     path: Path
     source: str
@@ -73,7 +76,14 @@ class Source:
             raise PassingFault(
                 "changed while it was being read", where=str(path), remedy="try again when it is delivered"
             )
-        return Fetched(target, str(path), sha256, size, f"{after.st_mtime_ns:x}-{size:x}", whole=size <= cap)
+        return Fetched(
+            target,
+            table.uri.replace("{date}", partition),
+            sha256,
+            size,
+            f"{after.st_mtime_ns:x}-{size:x}",
+            whole=size <= cap,
+        )
 
     def _place(self, uri: str, partition: str) -> tuple[Path, tuple[str, ...]]:
         """The folder that the operator vouches for, and the parts below it, where no symbolic link is followed."""

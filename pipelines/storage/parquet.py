@@ -85,15 +85,20 @@ def load(path: Path, caps: Validation) -> tuple[ParquetFacts, pa.Table]:
     return facts, table
 
 
-def _check_size(path: Path, size: int, caps: Validation) -> None:
-    if size == 0:
-        raise DataError("the file is empty (0 bytes)", where=short(path), remedy="deliver it again")
+def check_bytes(size: int, caps: Validation, where: str) -> None:
+    """Raises DataError when a file of `size` bytes is over the cap."""
     if size > caps.max_bytes:
         raise DataError(
             f"the file has {size} bytes, more than the cap of {caps.max_bytes}",
-            where=short(path),
+            where=where,
             remedy="deliver less, or raise validation.max_bytes",
         )
+
+
+def _check_size(path: Path, size: int, caps: Validation) -> None:
+    if size == 0:
+        raise DataError("the file is empty (0 bytes)", where=short(path), remedy="deliver it again")
+    check_bytes(size, caps, short(path))
     with path.open("rb") as file:
         head = file.read(4)
         file.seek(max(0, size - 4))

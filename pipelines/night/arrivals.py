@@ -1,0 +1,155 @@
+"""From files in the lake to judged arrivals: fetch, recognise what is known, inspect, judge, profile."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pipelines.config import names
+from pipelines.config.model import Model
+from pipelines.errors import DataError
+from pipelines.ledger.data import Arrival, Manifest, Partition
+from pipelines.night.profile import profile
+from pipelines.night.report import Fate, Outcome
+from pipelines.quality.suite import Suite
+from pipelines.quality.verdict import Verdict, judge_many
+from pipelines.storage import parquet
+from pipelines.storage.lake import Fetched, PartitionMissing, PartitionRefused, Source
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+HISTORY = 28
+
+
+@dataclass
+class Inspector:
+    """Examines partitions of one model against what the ledger's `manifest` knows; `folder` takes the copies."""
+
+    model: Model
+    suite: Suite
+    source: Source
+    manifest: Manifest
+    folder: Path
+    progress: Callable[[str], None]
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    def examine(self, table: str, partitions: Sequence[str]) -> list[Arrival]:
+        """The arrivals among `partitions` of `table`, in order; what arrives not is added to `outcomes`.
+
+        Raises:
+            ConfigError: an expectation of the model does not fit Great Expectations.
+            PassingFault: the lake cannot be read now.
+        """
+        accepted = {item.partition: item.rows for item in self.manifest if item.table == table and item.accepted}
+        arrivals: list[Arrival] = []
+        for run in self._runs(table, partitions):
+            for arrival in self._judged(table, run, _history(accepted, run[0][0])):
+                if arrival.partition.accepted:
+                    accepted[arrival.partition.partition] = arrival.partition.rows
+                arrivals.append(arrival)
+        return arrivals
+
+    def _runs(self, table: str, partitions: Sequence[str]) -> Iterator[list[tuple[str, Fetched]]]:
+        """New partitions that follow each other; one that is known and unchanged in between ends a run.
+
+        Judged in one go, a run's partitions see as history what they would have seen one by one.
+        """
+        run: list[tuple[str, Fetched]] = []
+        for partition in partitions:
+            found = self._fetch(table, partition)
+            if isinstance(found, Fetched):
+                run.append((partition, found))
+                continue
+            self.outcomes.append(found)
+            if run and found.fate is Fate.UNCHANGED:
+                yield run
+                run = []
+        if run:
+            yield run
+
+    def _fetch(self, table: str, partition: str) -> Fetched | Outcome:
+        config, known = self.model.tables[table], self.manifest.latest(table, partition)
+        target = self.folder / table / f"{names.partition_name(partition)}.parquet"
+        unchanged = Outcome(table, partition, Fate.UNCHANGED, known.revision if known else 0)
+        try:
+            fetched = self.source.fetch(config, partition, target, self.model.validation.max_bytes)
+        except PartitionMissing:
+            return unchanged if known else Outcome(table, partition, Fate.MISSING)
+        except PartitionRefused as error:
+            return Outcome(table, partition, Fate.REFUSED, reasons=(error.line(),))
+        hashes = (self.suite.hash(table), self._unreadable(table))
+        if known and known.sha256 == fetched.sha256 and known.suite in hashes:
+            target.unlink()
+            return unchanged
+        return fetched
+
+    def _unreadable(self, table: str) -> str:
+        """What stands for the suite of a file that could not be read: other caps may let it in."""
+        caps = self.model.validation
+        text = f"{self.suite.hash(table)} {caps.max_bytes} {caps.max_rows} {caps.max_uncompressed_bytes}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def _judged(self, table: str, run: Sequence[tuple[str, Fetched]], history: Sequence[int]) -> list[Arrival]:
+        cases: list[Arrival] = []
+        heard: list[Arrival] = []
+
+        def readable() -> Iterator[tuple[date | None, pa.Table]]:
+            for partition, fetched in run:
+                case, data = self._open(table, partition, fetched)
+                cases.append(case)
+                if data is not None:
+                    heard.append(case)
+                    yield None if partition == names.STATIC else date.fromisoformat(partition), data
+
+        span = run[0][0] if len(run) == 1 else f"{len(run)} partitions, {run[0][0]} to {run[-1][0]}"
+        self.progress(f"{table}: judging {span}")
+        verdicts = list(judge_many(self.suite, table, readable(), self.model, history))
+        for case, verdict in zip(heard, verdicts, strict=True):
+            _decide(case, verdict)
+        return cases
+
+    def _open(self, table: str, partition: str, fetched: Fetched) -> tuple[Arrival, pa.Table | None]:
+        item = Partition(
+            table=table,
+            partition=partition,
+            revision=1,  # revision, path and md5 are settled when it is published
+            path="",
+            sha256=fetched.sha256,
+            md5="",
+            rows=0,
+            bytes=fetched.bytes,
+            source=fetched.source,
+            etag=fetched.etag,
+            verdict="accepted",
+            suite=self.suite.hash(table),
+        )
+        try:
+            if not fetched.whole:
+                parquet.check_bytes(fetched.bytes, self.model.validation, fetched.source)
+            data = parquet.load(fetched.path, self.model.validation)[1]
+        except DataError as error:
+            # Without its place: that is a temporary name, and the same bytes must give the same reason.
+            reason = "; ".join(text for text in (error.what, error.remedy) if text)
+            return Arrival(replace(item, verdict="quarantined", suite=self._unreadable(table), reasons=(reason,))), None
+        return Arrival(replace(item, rows=data.num_rows), fetched.path, profile(data)), data
+
+
+def _decide(case: Arrival, verdict: Verdict) -> None:
+    word: Literal["accepted", "quarantined"] = "accepted" if verdict.accepted else "quarantined"
+    case.partition = replace(case.partition, verdict=word, reasons=verdict.reasons, warnings=verdict.warnings)
+    if not verdict.accepted:
+        case.file = None
+
+
+def _history(accepted: Mapping[str, int], partition: str) -> list[int]:
+    """Row counts of the newest accepted partitions before this one; of those after it where it is the first."""
+    if partition == names.STATIC:
+        return []
+    before = [rows for day, rows in sorted(accepted.items()) if day < partition]
+    after = [rows for day, rows in sorted(accepted.items()) if day > partition]
+    return before[-HISTORY:] or after[:HISTORY]
