@@ -1,0 +1,147 @@
+"""One evaluation from models and rows to numbers; reading and writing of outs is the stage's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.config.params import RunParams
+from pipelines.engines.matrix import contributions
+from pipelines.engines.rows import Rows
+from pipelines.errors import ConfigError, DataError
+from pipelines.evaluation import baseline, champion, comparison, slices
+from pipelines.evaluation.baseline import Baseline
+from pipelines.evaluation.comparison import BASELINE, CHALLENGER, CHAMPION, RELEASE, booster_model
+from pipelines.evaluation.importance import importance
+from pipelines.evaluation.metrics import compute
+from pipelines.evaluation.plots import Curves, curves
+from pipelines.evaluation.record import Agreement, Measured, ScoreFacts
+from pipelines.evaluation.sampling import sample
+from pipelines.evaluation.scoring import Model, Scored, score
+from pipelines.storage.model_file import Signature
+
+if TYPE_CHECKING:
+    from xgboost import Booster
+
+    from pipelines.engines.matrix import Progress
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """This run's models and what they expect; `features_sha256` is of the features.py behind the feature table."""
+
+    trial: Booster
+    release: Booster
+    signature: Signature
+    features_sha256: str
+    rounds: int
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The numbers of an evaluation. Slices and curves are on `shown` rows: the compared ones where there are enough."""
+
+    measured: Measured
+    baseline: Baseline
+    slices: dict[str, Any]
+    importance: dict[str, Any]
+    curves: dict[str, Curves]
+    champion_rebuilt: bool
+
+
+def evaluate(root: Path, params: RunParams, ours: Challenger, progress: Progress) -> Evaluated:
+    """Judge `ours` on the run's test days against the champion and the baseline.
+
+    Raises:
+        IntegrityError: the champion or the feature table is not what it should be.
+        ConfigError: a test day is not after the training days, or a slice is no column.
+    """
+    span = params.span
+    if span.test_start <= span.train_end:
+        raise ConfigError(
+            f"test days begin on {span.test_start}, training days end on {span.train_end}",
+            where="params.yaml span",
+            remedy="held-out days must lie strictly after the training days",
+        )
+    slices.check(params.evaluation.slices, ours.signature.names)
+    rival = champion.load(root, params.task)
+    train = Rows(root / "out" / "features" / "data", span.train_start, span.train_end)
+    test = replace(train, first=span.test_start, last=span.test_end)
+    progress("fitting the linear baseline")
+    plain = baseline.fit(train, ours.signature, params.evaluation.baseline_rows)
+    progress("scoring the test days")
+    shares = rival is not None and rival.shares_features(params, ours.features_sha256)
+    scored = score(test, _models(params, ours, plain, rival if shares else None), params.evaluation.slices)
+    if not len(scored):
+        raise DataError(
+            "no labelled row to judge on", where=f"{span.test_start} to {span.test_end}", remedy="ingest these days"
+        )
+    unseen = _unseen(scored, rival, root, params, shares=shares)
+    measured = _measured(params, ours, scored, unseen, rival)
+    enough = unseen is not None and len(unseen) >= params.gates.champion.min_rows
+    shown = unseen if unseen is not None and enough else scored
+    names = [CHALLENGER, CHAMPION] if enough else [CHALLENGER]
+    progress("slices and importance")
+    return Evaluated(
+        measured,
+        plain,
+        _slices(params, shown, names),
+        _importance(test, params, ours),
+        {name: curves(params.task, shown.label, shown.scores[name]) for name in [*names, BASELINE]},
+        rival is not None and not shares and unseen is not None and len(unseen) > 0,
+    )
+
+
+def _models(params: RunParams, ours: Challenger, plain: Baseline, rival: champion.Champion | None) -> dict[str, Model]:
+    threads = params.training.threads
+    models = {
+        CHALLENGER: booster_model(ours.trial, ours.signature, threads),
+        RELEASE: booster_model(ours.release, ours.signature, threads),
+        BASELINE: Model(ours.signature.names, plain.predict),
+    }
+    if rival is not None:
+        models[CHAMPION] = booster_model(rival.booster, rival.signature, threads)
+    return models
+
+
+def _unseen(
+    scored: Scored, rival: champion.Champion | None, root: Path, params: RunParams, *, shares: bool
+) -> Scored | None:
+    """The rows the champion has not seen, with its scores; None without a champion."""
+    if rival is None:
+        return None
+    rows = comparison.unseen(scored, rival)
+    if shares:
+        return comparison.placed(rows, rival, params)
+    return comparison.with_champion(rows, rival, root, params)
+
+
+def _measured(
+    params: RunParams, ours: Challenger, scored: Scored, unseen: Scored | None, rival: champion.Champion | None
+) -> Measured:
+    trial, release = scored.scores[CHALLENGER], scored.scores[RELEASE]
+    return Measured(
+        task=params.task,
+        rows=len(scored),
+        days=(params.span.test_start, params.span.test_end),
+        challenger=compute(params.task, scored.label, trial),
+        baseline=compute(params.task, scored.label, scored.scores[BASELINE]),
+        compared=comparison.compared(unseen, rival, params) if unseen is not None and rival is not None else None,
+        agreement=Agreement.of(trial, release),
+        trial_scores=ScoreFacts.of(trial),
+        release_scores=ScoreFacts.of(release),
+        release={"rounds": ours.rounds},
+    )
+
+
+def _slices(params: RunParams, shown: Scored, names: Sequence[str]) -> dict[str, Any]:
+    found = slices.by_slice(params.task, shown, names, params.evaluation.min_slice_rows)
+    return {"rows": len(shown), "models": list(names), "columns": found}
+
+
+def _importance(test: Rows, params: RunParams, ours: Challenger) -> dict[str, Any]:
+    names = ours.signature.names
+    rows = sample(test, names, params.evaluation.shap_rows)
+    return importance(names, lambda batch: contributions(ours.trial, ours.signature, batch), rows)
