@@ -1,0 +1,77 @@
+"""Which columns of a feature table are features, of which kind, and in which narrow type they are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from pipelines.errors import ConfigError, shorten
+from pipelines.storage.model_file import Feature
+
+if TYPE_CHECKING:
+    import ibis
+    import ibis.expr.datatypes as dt
+
+WHERE = "features.py"
+_RESERVED = ("event_date", "label")
+
+
+def features_of(table: ibis.Table, hidden: Sequence[str]) -> tuple[Feature, ...]:
+    """The features of what `build` gave back: every column besides `row_id` and `known_at`, in its order.
+
+    Raises:
+        ConfigError: `row_id` or `known_at` is missing or of the wrong type, there is no feature, or a feature has a
+            reserved or a `hidden` name or a type that no model can read.
+    """
+    kinds = dict(table.schema().items())
+    _require(kinds, "row_id", "int64", lambda kind: kind.is_int64())
+    _require(kinds, "known_at", "timestamp", lambda kind: kind.is_timestamp())
+    names = [name for name in kinds if name not in {"row_id", "known_at"}]
+    if not names:
+        raise ConfigError("build gave back no feature", where=WHERE, remedy="select at least one column besides row_id")
+    for name in names:
+        if name in {*hidden, *_RESERVED}:
+            raise ConfigError(
+                f"feature {name} has the name of the label or of a column that is known only after the event",
+                where=WHERE,
+                remedy="leave it out; if it is something else, give it another name",
+            )
+    return tuple(Feature(name=name, kind=_kind(name, kinds[name])) for name in names)
+
+
+def narrowed(table: ibis.Table, features: Sequence[Feature]) -> ibis.Table:
+    """`row_id`, `known_at` and the features in narrow types: text, int8 to int32, otherwise float32.
+
+    Wider integers and decimals become float32, which is what XGBoost makes of them.
+    """
+    return table.select(table.row_id, table.known_at, **{item.name: _narrow(table[item.name]) for item in features})
+
+
+def _narrow(value: ibis.Value) -> ibis.Value:
+    kind = value.type()
+    if kind.is_string():
+        return value
+    if kind.is_boolean():
+        return value.cast("int8")
+    if kind.is_signed_integer() and kind.nbytes <= 4:
+        return value
+    if kind.is_unsigned_integer() and kind.nbytes <= 2:
+        return value.cast("int32")
+    return value.cast("float32")
+
+
+def _kind(name: str, kind: dt.DataType) -> Literal["number", "category"]:
+    if kind.is_string():
+        return "category"
+    if kind.is_boolean() or kind.is_numeric():
+        return "number"
+    raise ConfigError(
+        f"feature {name} is of type {shorten(str(kind))}", where=WHERE, remedy="make it a number, a boolean or text"
+    )
+
+
+def _require(kinds: dict[str, dt.DataType], name: str, type_name: str, fits: Callable[[dt.DataType], bool]) -> None:
+    if name not in kinds:
+        raise ConfigError(f"build gave back no {name}", where=WHERE, remedy="end build with pipelines.features.finish")
+    if not fits(kinds[name]):
+        raise ConfigError(f"{name} is {kinds[name]}, not {type_name}", where=WHERE, remedy=f"cast it to {type_name}")

@@ -1,0 +1,123 @@
+"""The tables that a `features.py` is given: only what may be known, under the names of `model.yaml`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from pipelines.config.model import Role, Table
+from pipelines.config.params import RunParams
+from pipelines.engines.labels import banned, label_error, label_sql
+from pipelines.engines.sources import DAY_ROWS, EPOCH, SourceFile, quoted, raw_view, text
+from pipelines.errors import ConfigError, DataError, shorten
+
+if TYPE_CHECKING:
+    import duckdb
+    import ibis
+
+LABELS = "labels"
+_EVENT_COLUMNS = ("row_id", "event_date", "label", "known_at")
+
+
+def author_tables(
+    connection: duckdb.DuckDBPyConnection, params: RunParams, files: Sequence[SourceFile], now: date
+) -> dict[str, ibis.Table]:
+    """The tables for `build`, as they are when the day `now` begins.
+
+    The events table goes up to `now` itself (its schedule), without the columns of `after_event` and those the label is
+    made of; so do context tables that stand in for a forecast. Other context tables end the day before. `labels` holds
+    the same columns for rows whose label is there and known, with `label` and `known_at`. Timestamps are plain UTC.
+    The names row_id, event_date, label and known_at are the framework's: a column of the source so named is not shown.
+
+    Raises:
+        ConfigError: a table is called `labels`, or the label's expression does not fit the events table.
+        DataError: a table has no file, or a file cannot be read.
+    """
+    import ibis
+
+    if LABELS in params.tables:
+        raise ConfigError("a table must not be called labels", where="model.yaml tables", remedy="rename it")
+    for name, table in params.tables.items():
+        own = [file for file in files if file.table == name]
+        columns = _create_raw(connection, name, table, own)
+        _create_shown(connection, params, name, columns, now)
+    _create_labels(connection, params, now)
+    backend = ibis.duckdb.from_connection(connection)
+    return {name: backend.table(name) for name in (*params.tables, LABELS)}
+
+
+def _create_raw(
+    connection: duckdb.DuckDBPyConnection, name: str, table: Table, files: Sequence[SourceFile]
+) -> list[str]:
+    """Create the framework's own view of a table; gives back the names of the source's columns."""
+    if not files:
+        raise DataError("no accepted partition", where=f"table {name}", remedy="ingest it, or drop it from model.yaml")
+    paths = ", ".join(text(str(file.path)) for file in files)
+    source = f"read_parquet([{paths}], union_by_name=true, filename='_file', file_row_number=true)"
+    columns = _columns(connection, source, name)
+    given = _given(table)
+    shown = [_plain(column, kind) for column, kind in columns.items() if column not in given[:2]]
+    if "event_date" in given:
+        # By the file's name, never by its place in the list: which files DuckDB skips must not matter.
+        days = ", ".join(f"{text(str(file.path))}: DATE '{file.day}'" for file in files)
+        shown.append(f"(MAP {{{days}}})[_file] AS event_date")
+    if "row_id" in given:
+        shown.append(f"CAST(event_date - DATE '{EPOCH}' AS BIGINT) * {DAY_ROWS} + file_row_number AS row_id")
+    _view(connection, raw_view(name), f"SELECT {', '.join(shown)} FROM {source}")  # noqa: S608
+    return list(columns)
+
+
+def _create_shown(
+    connection: duckdb.DuckDBPyConnection, params: RunParams, name: str, columns: Sequence[str], now: date
+) -> None:
+    """Create the author's view of a table, under the table's own name."""
+    table, given = params.tables[name], _given(params.tables[name])
+    hidden = {*banned(params, name), *given}
+    shown = [quoted(column) for column in columns if column not in hidden] + list(given[:2])
+    last = now if table.role is Role.EVENTS or table.known == "forecast" else now - timedelta(days=1)
+    days = f" WHERE event_date <= DATE '{last}'" if given else ""
+    _view(connection, name, f"SELECT {', '.join(shown)} FROM {quoted(raw_view(name))}{days}")  # noqa: S608
+
+
+def _create_labels(connection: duckdb.DuckDBPyConnection, params: RunParams, now: date) -> None:
+    import duckdb
+
+    shown = [quoted(row[0]) for row in connection.execute(f"DESCRIBE {quoted(params.events)}").fetchall()]
+    delay = params.label.maturity_days + 1
+    known_at = f"CAST(event_date + {delay} AS TIMESTAMP) AS known_at"
+    raw = quoted(raw_view(params.events))
+    known = f"event_date <= DATE '{now - timedelta(days=delay)}'"
+    query = f"SELECT {', '.join(shown)}, {label_sql(params)} AS label, {known_at} FROM {raw} WHERE {known}"  # noqa: S608
+    try:
+        _view(connection, LABELS, f"SELECT * FROM ({query}) WHERE label IS NOT NULL")  # noqa: S608
+    except duckdb.Error as error:
+        raise label_error(str(error)) from None
+
+
+def _given(table: Table) -> tuple[str, ...]:
+    """The columns that the framework gives a table."""
+    if table.role is Role.EVENTS:
+        return _EVENT_COLUMNS
+    return ("event_date",) if table.role is Role.CONTEXT else ()
+
+
+def _plain(column: str, kind: str) -> str:
+    name = quoted(column)
+    return f"CAST({name} AS TIMESTAMP) AS {name}" if kind == "TIMESTAMP WITH TIME ZONE" else name
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, source: str, name: str) -> dict[str, str]:
+    """Name and type of the source's columns."""
+    import duckdb
+
+    try:
+        found = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()  # noqa: S608
+    except duckdb.Error as error:
+        reason = shorten(" ".join(str(error).split()), 160)
+        raise DataError(reason, where=f"table {name}", remedy="pull its files again from the ledger") from None
+    return {str(row[0]): str(row[1]) for row in found if row[0] not in {"_file", "file_row_number"}}
+
+
+def _view(connection: duckdb.DuckDBPyConnection, name: str, query: str) -> None:
+    connection.execute(f"CREATE OR REPLACE VIEW {quoted(name)} AS {query}")
