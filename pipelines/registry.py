@@ -176,11 +176,11 @@ def _log_model(run_id: str, entry: Entry) -> None:
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
-    from pipelines.storage.model_file import load_booster
+    from pipelines.storage.model_file import verify_and_load
 
     inputs = Schema([ColSpec("double", column.name, required=False) for column in entry.columns])
     signature = ModelSignature(inputs, Schema([ColSpec("double")]))
-    booster = load_booster(entry.model_file, entry.tags["model.sha256"])
+    booster = verify_and_load(entry.model_file, entry.tags["model.sha256"])
     with mlflow.start_run(run_id=run_id):
         mlflow.xgboost.log_model(
             booster,

@@ -23,12 +23,12 @@ def entry_of(root: Path, model: str, run_id: str) -> Entry:
     run = _json(root / "run.json")
     signature = _json(root / "out/train/signature.json")
     tags = {
-        "data.commit": run["data_commit"],
+        "data.commit": run["request"]["data_commit"],
         "dvc.lock.sha256": hashlib.sha256(lock).hexdigest(),
         "model.sha256": signature["model_sha256"],
         "git.sha": code["git_sha"],
         "image.digest": code["image_digest"] or "none: ran as a process",
-        "airflow.run_id": run["request"]["key"] or "none: ran from the command line",
+        "airflow.run_id": run["request"]["caller"] or "none: ran from the command line",
         "mlflow.note.content": run["request"]["note"],
     }
     return Entry(

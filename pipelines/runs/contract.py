@@ -1,0 +1,78 @@
+"""The stage contract: `evergreen stage NAME --model M --run ID` means the same in a process, a container or a pod."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipelines.config import names
+from pipelines.config.names import STAGES
+from pipelines.config.settings import Settings
+from pipelines.errors import ExitCode, InputError, NothingToDo
+from pipelines.ledger import decisions, lease
+from pipelines.ledger.git import Ledger
+from pipelines.ledger.workspace import Workspace
+from pipelines.runs import opening, stage
+from pipelines.runs.request import Request, json_object
+from pipelines.stages.context import Progress, StageResult
+
+# The result crosses into Airflow as at most 8 KB: of what went wrong, the first few; the ledger holds all.
+SHOWN = 5
+
+
+def run_step(settings: Settings, model: str, run_id: str, step: str, params: str, say: Progress) -> StageResult:
+    """One step of run `run_id`: a stage, or `ingest`, `register`, `promote`.
+
+    Raises:
+        EvergreenError: with the exit code of the contract. A run that failed on its input gives its lease back.
+    """
+    if step == "ingest":
+        return _ingest(settings, model, params, say)
+    if step == "promote":
+        from pipelines.release.promote import promote
+
+        return promote(settings, model, run_id, say)
+    ledger = Ledger.open(settings, model)
+    fencing = opening.hold(settings, ledger, run_id)
+    try:
+        if step == STAGES[0]:
+            opening.open_run(settings, ledger, run_id, Request.from_json(params))
+        with Workspace.open(settings, ledger, run_id, fencing=fencing) as workspace:
+            if step == "register":
+                return _register(settings, workspace, say)
+            done = stage.perform(workspace, step, say)
+    except InputError as error:
+        decisions.record(ledger, "failure", {"run": run_id, "by": step, "reason": error.line()}, key=f"{run_id} {step}")
+        lease.release(ledger, run_id, fencing)
+        raise
+    except NothingToDo:
+        lease.release(ledger, run_id, fencing)
+        raise
+    refused = {"refused": True} if done.result.exit_code is ExitCode.REFUSED else {}
+    return StageResult(done.result.exit_code, {**done.result.summary, **refused, "run": run_id})
+
+
+def run_here(root: Path, step: str, say: Progress) -> StageResult:
+    """Run a stage in a checked-out run, with no ledger behind it; what the `cmd` lines of `dvc.yaml` call."""
+    result = stage.run(root, step, say)
+    # A refused challenger is a result that DVC must record like any other.
+    return StageResult(ExitCode.DONE, result.summary)
+
+
+def _ingest(settings: Settings, model: str, params: str, say: Progress) -> StageResult:
+    from pipelines.night.ingest import ingest
+
+    asked = json_object(params, {"from", "to"})
+    first = names.day(str(asked.get("from", "")), where="from")
+    last = names.day(str(asked.get("to") or asked["from"]), where="to")
+    report = ingest(settings, model, first, last, say)
+    told = {key: value[:SHOWN] if isinstance(value, list) else value for key, value in report.to_json().items()}
+    return StageResult(summary=told)
+
+
+def _register(settings: Settings, workspace: Workspace, say: Progress) -> StageResult:
+    from pipelines.runs.register import register
+
+    result = register(settings, workspace, say)
+    if workspace.fencing is not None:
+        lease.release(workspace.ledger, workspace.run_id, workspace.fencing)
+    return result

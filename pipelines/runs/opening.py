@@ -1,0 +1,161 @@
+"""Opening a run: from what is asked and what the ledger holds, to a run branch; nothing twice."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pipelines.config import names
+from pipelines.config.load import find_model, load_model
+from pipelines.config.model import Model
+from pipelines.config.names import Promotion
+from pipelines.config.params import RunParams
+from pipelines.config.settings import Settings
+from pipelines.errors import DataError, NothingToDo
+from pipelines.ledger import champion as champions
+from pipelines.ledger import lease, runs
+from pipelines.ledger.git import Ledger
+from pipelines.ledger.manifest import load_manifest
+from pipelines.runs.request import Request
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A request resolved against the model folder and the ledger: what would be run, on which commit of `data`."""
+
+    model: str
+    folder: Path
+    params: RunParams
+    request: dict[str, Any]
+    data_commit: str
+    recipe: str
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A finished run of the same recipe, and what is left to do with it."""
+
+    run_id: str
+    passed: bool
+    settled: bool
+    sentence: str
+
+
+def plan(settings: Settings, ledger: Ledger, request: Request) -> Plan:
+    """What `request` means now.
+
+    Raises:
+        ConfigError: the model folder or the request is wrong.
+        DataError: the ledger holds no data yet.
+    """
+    folder = find_model(settings.models, ledger.model)
+    model = request.overrides.apply(load_model(folder))
+    commit = ledger.head("data")
+    if commit is None:
+        raise _no_data(ledger)
+    params = RunParams.of(ledger.model, model, request.as_of or _newest_day(ledger, model, commit))
+    return Plan(
+        model=ledger.model,
+        folder=folder,
+        params=params,
+        request={
+            "promotion": (request.promotion or model.promotion).value,
+            "note": request.note,
+            "caller": request.key,
+            "data_commit": commit,
+        },
+        data_commit=commit,
+        recipe=runs.recipe_of(settings, ledger, params, folder, commit),
+    )
+
+
+def earlier(ledger: Ledger, planned: Plan) -> Earlier | None:
+    """The newest finished run of the same recipe under the same champion and mode, if there is one."""
+    same = runs.find_same(ledger, planned.recipe)
+    if same is None or same.request.get("promotion") != planned.request["promotion"]:
+        return None
+    champion = champions.current(ledger)
+    if champion is not None and champion.run == same.id:
+        return Earlier(
+            same.id, True, True, f"run {same.id} did exactly this and is champion version {champion.version}"
+        )
+    gates = json.loads(ledger.read(same.head, "out/evaluate/gates.json") or b"{}")
+    judged = json.loads(ledger.read(same.head, "champion/champion.json") or b"{}").get("champion") or {}
+    if judged.get("run") != (champion.run if champion else None):
+        return None  # another champion: the same challenger may be judged anew
+    if not gates.get("passed"):
+        return Earlier(same.id, False, True, f"run {same.id} did exactly this and was refused")
+    waits = planned.request["promotion"] != Promotion.AUTO
+    return Earlier(
+        same.id, True, waits, f"run {same.id} did exactly this and passed; promotion is {same.request['promotion']}"
+    )
+
+
+def open_run(settings: Settings, ledger: Ledger, run_id: str, request: Request) -> runs.Run:
+    """Run `run_id`, opened now or before; the caller holds the lease.
+
+    Raises:
+        NothingToDo: a finished run of the same recipe settled the same question already.
+        InputError: the id stands for another recipe.
+    """
+    begun = runs.find(ledger, run_id)
+    if begun is not None:
+        return begun
+    planned = plan(settings, ledger, request)
+    known = earlier(ledger, planned)
+    if known is not None and known.settled:
+        raise NothingToDo(known.sentence, where=ledger.model, remedy="new data, code or parameters make a new run")
+    return begin(settings, ledger, run_id, planned)
+
+
+def begin(settings: Settings, ledger: Ledger, run_id: str, planned: Plan) -> runs.Run:
+    """The run of `planned` under `run_id`."""
+    return runs.open_run(settings, ledger, run_id, planned.params, planned.request, planned.folder, planned.data_commit)
+
+
+def resumable(ledger: Ledger, planned: Plan) -> str | None:
+    """The id of an unfinished run of the same recipe: one that was killed and can go on where it stood."""
+    begun = runs.unfinished(ledger)
+    found = ledger.read_many((commit, "run.json") for commit in begun.values())
+    champion = champions.current(ledger)
+    for run_id, commit in sorted(begun.items(), key=lambda item: item[0][11:], reverse=True):
+        content = found[commit, "run.json"]
+        asked = json.loads(content)["request"] if content else {}
+        judged = json.loads(ledger.read(commit, "champion/champion.json") or b"{}").get("champion") or {}
+        same_champion = judged.get("run") == (champion.run if champion else None)
+        if (
+            asked.get("key") == planned.recipe
+            and asked.get("promotion") == planned.request["promotion"]
+            and same_champion
+        ):
+            return run_id
+    return None
+
+
+def new_id(planned: Plan) -> str:
+    """A fresh run id for `planned`."""
+    now = datetime.now(UTC)
+    return names.run_id(planned.params.span.as_of, now, f"{planned.recipe} {now.isoformat()}")
+
+
+def hold(settings: Settings, ledger: Ledger, run_id: str, *, pid: int | None = None) -> int:
+    """Take the model's lease for `run_id`; raises LeaseHeld when another run of the model is in progress."""
+    return lease.acquire(ledger, run_id, settings.lease_seconds, pid=pid)
+
+
+def _newest_day(ledger: Ledger, model: Model, commit: str) -> Any:
+    days = load_manifest(ledger, commit).days(model.events)
+    if not days:
+        raise _no_data(ledger)
+    return days[-1]
+
+
+def _no_data(ledger: Ledger) -> DataError:
+    return DataError(
+        "no day of events is accepted yet",
+        where=ledger.url,
+        remedy=f"`evergreen ingest {ledger.model} --from .. --to ..`",
+    )
