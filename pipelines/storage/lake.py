@@ -118,12 +118,12 @@ def _opened(base: Path, parts: tuple[str, ...]) -> Iterator[BinaryIO]:
                 stack.callback(os.close, handle)
             # Without O_NONBLOCK a pipe laid in the lake would make us wait for its writer for ever.
             handle = os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=handle)
-            file = stack.enter_context(os.fdopen(handle, "rb"))
+            stack.callback(os.close, handle)
         except OSError as error:
             raise _fault(error, where) from None
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise PartitionRefused("is no ordinary file", where=where, remedy="put a parquet file there")
-        yield file
+        yield stack.enter_context(os.fdopen(handle, "rb", closefd=False))
 
 
 def _copy(file: BinaryIO, target: Path, cap: int) -> tuple[str, int]:

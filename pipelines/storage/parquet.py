@@ -52,7 +52,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             _require(columns or (), file.schema_arrow.names, path)
             return file.read(columns=list(columns) if columns is not None else None)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise IntegrityError(
             f"cannot be read: {_reason(error)}", where=short(path), remedy="pull it again from the ledger"
         ) from None
@@ -128,7 +128,7 @@ def _open(path: Path) -> Iterator[pq.ParquetFile]:
         # Text stays a dictionary until its decoded size is known: 23 kB can say a megabyte of text a million times.
         with pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=text) as file:
             yield file
-    except (OSError, pa.ArrowException, MemoryError) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError, MemoryError) as error:
         raise DataError(
             f"damaged: {_reason(error)}", where=short(path), remedy="deliver it again; nothing of it was taken over"
         ) from None
