@@ -13,7 +13,7 @@ from pipelines.ledger.git import Ledger
 from pipelines.storage.files import json_bytes
 
 REFUSAL = "refusal"
-_ATTEMPTS = 20
+_ATTEMPTS = 60
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,30}\Z", re.ASCII)
 
 

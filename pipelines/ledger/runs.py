@@ -58,6 +58,8 @@ def open_run(
     request: Mapping[str, Any],
     model_folder: Path,
     data_commit: str | None = None,
+    *,
+    project: Path = PROJECT,
 ) -> Run:
     """Begin run `run_id` on top of `data_commit` (default: the head of `data`), or return it where it was begun before.
 
@@ -71,7 +73,7 @@ def open_run(
     base = data_commit or (_base(ledger, begun) if begun else ledger.head("data"))
     if base is None:
         raise InputError("there are no data yet", where=ledger.url, remedy=f"`evergreen ingest {ledger.model}` first")
-    files = _files(settings, ledger, run_id, params, request, model_folder, base)
+    files = _files(settings, ledger, run_id, params, request, model_folder, base, project)
     if begun is None:
         try:
             ledger.commit(f"run/{run_id}", files, f"Begin run {run_id} of {ledger.model}\n", parent=None, base=base)
@@ -157,11 +159,17 @@ def recipe_key(
 
 
 def recipe_of(
-    settings: Settings, ledger: Ledger, params: RunParams, model_folder: Path, data_commit: str | None = None
+    settings: Settings,
+    ledger: Ledger,
+    params: RunParams,
+    model_folder: Path,
+    data_commit: str | None = None,
+    *,
+    project: Path = PROJECT,
 ) -> str:
     """The recipe's key as `open_run` would store it, for `find_same`."""
     window = build_window(load_manifest(ledger, data_commit), params)
-    return recipe_key(params, window, code.describe(settings), _model_files(model_folder))
+    return recipe_key(params, window, code.describe(settings, project), _model_files(model_folder))
 
 
 def _files(
@@ -172,16 +180,17 @@ def _files(
     request: Mapping[str, Any],
     model_folder: Path,
     base: str,
+    project: Path,
 ) -> dict[str, bytes]:
     window = build_window(load_manifest(ledger, base), params)
-    code_json = code.describe(settings)
+    code_json = code.describe(settings, project)
     model_files = _model_files(model_folder)
     standing = champion.current(ledger)
     key = recipe_key(params, window, code_json, model_files)
     return {
         **server.first_files(ledger.model, settings.dvc_remote),
         "params.yaml": yaml.safe_dump(params.model_dump(mode="json"), sort_keys=True).encode(),
-        "dvc.yaml": (PROJECT / "dvc.yaml").read_bytes(),
+        "dvc.yaml": (project / "dvc.yaml").read_bytes(),
         "code.json": json_bytes(code_json),
         "window.json": json_bytes(window),
         "run.json": json_bytes({"run": run_id, "request": {**request, "key": key}}),

@@ -11,8 +11,7 @@ from pipelines.ledger.command import git
 
 FORMAT = 1
 GITIGNORE = """\
-/lake/*/*
-!/lake/*/*.dvc
+/lake/*/*/*
 /out/*
 !/out/evaluate/
 /out/evaluate/*
