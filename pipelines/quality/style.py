@@ -16,7 +16,7 @@ h2{margin:2rem 0 .5rem;font-size:1.2rem}h3{margin:1rem 0 .4rem;font-size:1rem}
 .model,.span,.quiet,.note{color:var(--quiet)}.quiet{font-weight:400}.span{font-size:.9rem}
 .numbers{display:grid;grid-template-columns:repeat(auto-fit,minmax(8.5rem,1fr));gap:.5rem;margin:1rem 0}
 .numbers div{background:var(--soft);border-radius:.25rem;padding:.5rem .75rem;
-display:flex;flex-direction:column-reverse}
+display:flex;flex-direction:column-reverse;justify-content:flex-end}
 .numbers dt{color:var(--quiet);font-size:.85rem}.numbers dd{margin:0;font-size:1.3rem;font-weight:600}
 table{width:100%;border-collapse:collapse}th{text-align:left;font-size:.85rem;color:var(--quiet);font-weight:500}
 th,td{padding:.45rem .5rem;border-bottom:1px solid var(--line);vertical-align:top}
@@ -28,7 +28,7 @@ td:nth-child(3),td:nth-child(4){font-variant-numeric:tabular-nums;font-size:.9re
 svg{display:block}.day path{stroke:var(--paper);stroke-width:1.6;fill:none;stroke-linecap:round}
 .day.good rect{fill:var(--good);opacity:.75}.day.warn rect{fill:var(--warn)}.day.bad rect{fill:var(--bad)}
 .day.none rect{fill:none;stroke:var(--none);stroke-dasharray:2 2}
-.day.test rect{stroke:var(--ink);stroke-width:1.6;opacity:1}
+.day.test rect{stroke:var(--ink);stroke-width:1}
 .legend{display:flex;flex-wrap:wrap;gap:.3rem 1.1rem;font-size:.85rem;color:var(--quiet);margin:.3rem 0}
 .legend span{display:inline-flex;align-items:center;gap:.35rem}
 .partition{border-left:.25rem solid;padding:.1rem .9rem;margin:.6rem 0}.partition.bad{border-color:var(--bad)}

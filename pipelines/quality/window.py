@@ -85,13 +85,13 @@ def check_order(span: Span, days: Sequence[date]) -> CheckResult:
         and span.test_start <= span.test_end <= span.as_of
     )
     doubled = len(days) - len(set(days))
-    observed = f"train to {span.train_end}, test from {span.test_start}"
+    apart = (span.test_start - span.train_end).days
     sentence = f"Training ends on {span.train_end}, before the first test day {span.test_start}."
     if not ordered:
         sentence = f"Training days reach {span.train_end} and test days begin on {span.test_start}: they overlap."
     elif doubled:
         sentence = f"{doubled} events days are listed twice."
-    return _result("train_test_order", ordered and not doubled, observed, "train < test", sentence)
+    return _result("train_test_order", ordered and not doubled, apart, 1, sentence)
 
 
 def check_rows(train: Sequence[DayLabels], minimum: int, quarantined: Sequence[str]) -> CheckResult:
@@ -115,7 +115,7 @@ def check_freshness(newest: date | None, as_of: date, limit: int) -> CheckResult
         return _result("freshness", False, "no events", limit, "There is no accepted day of events in the window.")
     age = (as_of - newest).days
     return _result(
-        "freshness", age <= limit, age, limit, f"The newest events are of {newest}, {age} days before as-of."
+        "freshness", age <= limit, age, limit, f"The newest events are of {newest}, {_days(age)} before as-of."
     )
 
 
@@ -130,7 +130,7 @@ def check_gap(
         if length > longest:
             worst, longest = day - timedelta(days=length - 1), length
     at = f", from {worst} on" if longest else ""
-    sentence = f"{table}: at most {longest} days are missing in a row{at}."
+    sentence = f"{table}: the longest gap is {_days(longest)}{at}."
     return _result(f"{table}_gaps", longest <= limit, longest, limit, sentence, severity)
 
 
@@ -214,6 +214,10 @@ def _result(
     severity: Severity = "critical",
 ) -> CheckResult:
     return CheckResult(name, severity, passed, observed, bound, shorten(sentence, MESSAGE_LIMIT))
+
+
+def _days(number: int) -> str:
+    return f"{number} day" if number == 1 else f"{number} days"
 
 
 def _listed(items: Sequence[str]) -> str:

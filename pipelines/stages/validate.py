@@ -59,7 +59,7 @@ def measure(ctx: StageContext, files: Sequence[SourceFile], window: Mapping[str,
     """The counts that the checks need, and the mean label of a regression's training and test days."""
     params = ctx.params
     events = [file for file in files if file.table == params.events]
-    with connect(ctx.path("tmp", "validate"), threads=params.training.threads) as session:
+    with connect(ctx.path("out", ".duckdb"), threads=params.training.threads) as session:
         # The label expression is the model's own SQL: it sees the lake of this run and nothing else.
         session.execute("SET allowed_directories = [?]", [str(ctx.path("lake"))])
         session.execute("SET enable_external_access = false")
