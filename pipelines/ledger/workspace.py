@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, chdir
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -154,7 +154,7 @@ class Workspace:
         """Put the outs of `stage` there from this machine's run cache; False where its exact inputs never ran."""
         from dvc.stage.cache import RunCacheNotFoundError
 
-        with passing("the run cache"):
+        with passing("the run cache"), chdir(self.root):  # DVC looks for the stages of its run cache from there
             repo = self._bytes().repo
             with repo.lock:
                 found = self._dvc_stage(stage)
@@ -190,7 +190,7 @@ class Workspace:
     def _save(self, stage: str) -> dict[str, bytes]:
         """Record the stage's inputs and outs in `dvc.lock`; the files that go into Git."""
         pipeline = Pipeline(self.ledger, self.head)
-        with passing("the workspace"):
+        with passing("the workspace"), chdir(self.root):  # as in `restore`
             with self._bytes().repo.lock:
                 found = self._dvc_stage(stage)
                 for out in found.outs:
