@@ -99,7 +99,7 @@ def _suffix(context: Context) -> str:
 
 
 def _newest_day(model: str, suffix: str) -> date:
-    from pipelines.ledger.data import load_manifest
+    from pipelines.ledger.manifest import load_manifest
     from pipelines.ledger.git import Ledger
 
     current = settings.load()

@@ -81,6 +81,8 @@ class ProcessRuntime:
             return Outcome(self._child.wait(), _result(last["stdout"]), last["stderr"].removeprefix("evergreen: "))
         finally:
             self.stop()
+            for stream in (self._child.stdout, self._child.stderr):
+                _pipe(stream).close()
 
     def stop(self) -> None:
         """See `StageRuntime.stop`."""

@@ -108,7 +108,7 @@ def _row(ledger: Ledger, airflow: Airflow, chain: Sequence[DagRun]) -> Row:
 def _run_of(ledger: Ledger, key: str) -> str:
     """The ledger's run that was opened for Airflow's run `key`."""
     for name, commit in ledger.branches("run/").items():
-        if _json(ledger, commit, "run.json")["request"]["key"] == key:
+        if _json(ledger, commit, "run.json")["request"]["caller"] == key:
             return name.removeprefix("run/")
     raise IntegrityError(f"no run was opened for {key}", where="ledger", remedy="remove .evergreen and run it again")
 

@@ -18,6 +18,8 @@ STOP_SECONDS = 10.0
 TAIL_BYTES = 4000
 # Start times are read from the kernel in hundredths of a second: the same process always gives the same number.
 SAME = 0.05
+# Those that this very process has started: they stay zombies until it has asked for their exit status.
+_CHILDREN: dict[int, subprocess.Popen[bytes]] = {}
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ def start(name: str, argv: Sequence[str], env: Mapping[str, str], log: Path, fol
             cwd=folder,
             start_new_session=True,
         )
+    _CHILDREN[child.pid] = child
     return Record(name, child.pid, psutil.Process(child.pid).create_time())
 
 
@@ -126,9 +129,7 @@ def _signal(process: psutil.Process, number: int) -> None:
 
 
 def _reap(records: Iterable[Record]) -> None:
-    # Those started by this very process stay zombies until they are waited for.
     for record in records:
-        try:
-            os.waitpid(record.pid, os.WNOHANG)
-        except ChildProcessError:
-            continue
+        child = _CHILDREN.pop(record.pid, None)
+        if child is not None:
+            child.poll()
