@@ -102,7 +102,7 @@ def _gates(found: Findings) -> Markup:
         told = [tag("td", gate["name"] + mode), tag("td", tag("span", word, style=f"tag {style}"), style="text")]
         numbers = cells(_bound(gate["observed"]), _bound(gate["threshold"]))
         rows.append([*told, tag("td", gate["sentence"], style="text"), *numbers])
-    return table(["gate", "answer", "why", "observed", "threshold"], rows, text=3)
+    return tag("div", table(["gate", "answer", "why", "observed", "threshold"], rows, text=3), style="gates")
 
 
 def _bound(value: float | None) -> str | None:
@@ -178,7 +178,7 @@ def _learning(found: Findings) -> list[Markup]:
         Series("validation", "challenger", list(enumerate(learning["validation"], start=1))),
     ]
     axes = Axis("round", 1, max(2, len(learning["training"]))), Axis(learning["metric"])
-    curve = svg.lines(series, *axes, title="Learning curve", mark_x=rounds)
+    curve = svg.lines(series, *axes, title="Learning curve", mark_x=rounds, width=svg.WIDE)
     caption = f"{learning['metric']} by round: validation solid, training dashed; {rounds} rounds are kept"
     top = [(item["feature"], item["importance"]) for item in found.importance["features"][:TOP_FEATURES]]
     bars = svg.bars(top, title="Feature importance")
@@ -238,6 +238,4 @@ def _windows(found: Findings) -> Markup:
     if compared and compared.days:
         spans.append(("compared", "compared", *compared.days))
     spans.append(("release", "train", span.train_start, span.test_end))
-    return figure(
-        "", svg.timeline(spans, title="Windows"), "The release is the trial refitted through the last test day."
-    )
+    return tag("div", Markup(svg.timeline(spans, title="Windows")), style="scroll timeline")

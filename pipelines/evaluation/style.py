@@ -38,6 +38,7 @@ td.best { font-weight: 700; } tbody tr:hover { background: var(--wash); }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 300px), 1fr)); gap: 22px; }
 .charts.wide { grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); }
 figure { margin: 0; break-inside: avoid; min-width: 0; } figcaption { font-size: 12.5px; margin-top: 2px; }
+.timeline svg { min-width: 560px; max-width: 760px; }
 svg { display: block; width: 100%; height: auto; } svg text { fill: var(--soft); font-size: 12px; }
 svg .name { fill: var(--ink); } svg .label { fill: var(--ink); } .grid { stroke: var(--rule); stroke-width: 1; }
 .axis { stroke: var(--soft); } .equality { stroke: var(--soft); stroke-dasharray: 2 4; }
@@ -57,7 +58,10 @@ svg .name { fill: var(--ink); } svg .label { fill: var(--ink); } .grid { stroke:
 details { margin-top: 10px; } summary { cursor: pointer; font-weight: 600; padding: 4px 0; }
 ul.plain { padding-left: 18px; margin: 6px 0; } li { margin: 3px 0; }
 @media (max-width: 560px) { main { padding: 18px 14px 40px; } h1 { font-size: 22px; } th, td { padding: 6px 7px; }
-  .facts { grid-template-columns: 1fr 1fr; } }
+  .facts { grid-template-columns: 1fr 1fr; } .gates thead { display: none; }
+  .gates tr { display: grid; grid-template-columns: 1fr auto; padding: 8px 0; border-bottom: 1px solid var(--rule); }
+  .gates td { border: 0; padding: 2px 0; white-space: normal; } .gates td:first-child { font-weight: 600; }
+  .gates td:nth-child(3) { grid-column: 1 / -1; } .gates td:nth-child(n + 4) { display: none; } }
 @media print { :root { color-scheme: light; --ink: #000; --soft: #444; --paper: #fff; --wash: #f4f4f4; --rule: #ccc;
   --challenger: #0f7b4f; --champion: #c27a0e; --baseline: #7b8791; --good: #0f7b4f; --bad: #b3261e; --note: #8a6100;
   --good-wash: #eef7f1; --bad-wash: #fcefed; }

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import date
 from html import escape
 
-WIDTH, HEIGHT = 420, 300
-LEFT, RIGHT, TOP, BOTTOM = 52, 12, 10, 40
+WIDTH, HEIGHT = 340, 260
+WIDE = 480
+LEFT, RIGHT, TOP, BOTTOM = 50, 12, 10, 38
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,17 @@ class Axis:
 
 
 def lines(
-    series: Sequence[Series], x: Axis, y: Axis, *, title: str, diagonal: bool = False, mark_x: float | None = None
+    series: Sequence[Series],
+    x: Axis,
+    y: Axis,
+    *,
+    title: str,
+    diagonal: bool = False,
+    mark_x: float | None = None,
+    width: int = WIDTH,
 ) -> str:
     """A line chart; `diagonal` draws the line of equality, `mark_x` an upright one."""
-    across = _Scale.of(x, [point[0] for item in series for point in item.points], LEFT, WIDTH - RIGHT)
+    across = _Scale.of(x, [point[0] for item in series for point in item.points], LEFT, width - RIGHT)
     up = _Scale.of(y, [point[1] for item in series for point in item.points], HEIGHT - BOTTOM, TOP)
     parts = [_grid(across, up, x.label, y.label)]
     if diagonal:
@@ -52,7 +60,7 @@ def lines(
         parts.append(f'<polyline class="line {item.style}" points="{path}"/>')
         if item.marks:
             parts += [_dot(item, across(px), up(py), px, py) for px, py in item.points]
-    return _svg(title, HEIGHT, parts)
+    return _svg(title, HEIGHT, parts, width)
 
 
 def bars(items: Sequence[tuple[str, float]], *, title: str) -> str:
@@ -62,7 +70,7 @@ def bars(items: Sequence[tuple[str, float]], *, title: str) -> str:
     parts = []
     for place, (name, value) in enumerate(items):
         middle = 6 + place * step + step / 2
-        length = max(1.0, value / top * (WIDTH - left - 62))
+        length = max(1.0, value / top * (WIDE - left - 62))
         shown = name if len(name) <= 22 else f"{name[:21]}…"
         parts.append(
             f'<text class="name" x="{left - 8}" y="{middle + 4:.1f}" text-anchor="end">{escape(shown)}'
@@ -70,13 +78,13 @@ def bars(items: Sequence[tuple[str, float]], *, title: str) -> str:
             f'<rect class="bar" x="{left}" y="{middle - 6:.1f}" width="{length:.1f}" height="12" rx="2"/>'
             f'<text class="value" x="{left + length + 6:.1f}" y="{middle + 4:.1f}">{value:.3g}</text>'
         )
-    return _svg(title, 12 + step * len(items), parts)
+    return _svg(title, 12 + step * len(items), parts, WIDE)
 
 
 def timeline(spans: Sequence[tuple[str, str, date, date]], *, title: str) -> str:
     """Spans of days, one (name, CSS class, first, last) a row, on one axis of days."""
     first, last = min(span[2] for span in spans), max(span[3] for span in spans)
-    days, step, left, width = (last - first).days + 1, 22, 92, 760
+    days, step, left, width = (last - first).days + 1, 22, 104, 760
     scale = (width - left - RIGHT) / days
     parts = []
     for place, (name, style, start, end) in enumerate(spans):
@@ -130,14 +138,14 @@ def _grid(across: _Scale, up: _Scale, x_label: str, y_label: str) -> str:
     parts = []
     for tick in up.ticks:
         at = up(tick)
-        parts.append(_line("grid", (LEFT, at), (WIDTH - RIGHT, at)))
+        parts.append(_line("grid", (across.start, at), (across.end, at)))
         parts.append(f'<text class="tick" x="{LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{_plain(tick)}</text>')
     for tick in across.ticks:
         at = across(tick)
         parts.append(f'<text class="tick" x="{at:.1f}" y="{bottom + 15}" text-anchor="middle">{_plain(tick)}</text>')
-    parts.append(_line("axis", (LEFT, bottom), (WIDTH - RIGHT, bottom)))
-    middle = (LEFT + WIDTH - RIGHT) / 2
-    parts.append(f'<text class="label" x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x_label)}</text>')
+    parts.append(_line("axis", (across.start, bottom), (across.end, bottom)))
+    middle = (across.start + across.end) / 2
+    parts.append(f'<text class="label" x="{middle:.1f}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x_label)}</text>')
     parts.append(
         f'<text class="label" transform="translate(12 {(TOP + bottom) / 2}) rotate(-90)" '
         f'text-anchor="middle">{escape(y_label)}</text>'
@@ -160,7 +168,7 @@ def _dot(item: Series, x: float, y: float, px: float, py: float) -> str:
     )
 
 
-def _svg(title: str, height: float, parts: Sequence[str], width: int = WIDTH) -> str:
+def _svg(title: str, height: float, parts: Sequence[str], width: int) -> str:
     return (
         f'<svg viewBox="0 0 {width} {height:.0f}" role="img" aria-label="{escape(title)}">'
         f"<title>{escape(title)}</title>{''.join(parts)}</svg>"

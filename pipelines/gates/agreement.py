@@ -16,5 +16,7 @@ def judge(measured: Measured, gates: Gates) -> list[GateResult]:
         return [GateResult("agreement", False, None, bound, sentence, evidence=evidence)]
     passed = mean <= bound
     verdict = "within" if passed else "beyond"
-    sentence = f"release and trial differ by {number(mean)} on average, {verdict} the bound of {number(bound)}"
+    sentence = (
+        f"release and trial differ by {number(mean, bound)} on average, {verdict} the bound of {number(bound, mean)}"
+    )
     return [GateResult("agreement", passed, mean, bound, sentence, evidence=evidence)]

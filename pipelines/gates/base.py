@@ -41,6 +41,13 @@ def as_json(results: Sequence[GateResult]) -> dict[str, Any]:
     }
 
 
-def number(value: float | None) -> str:
-    """`value` as a sentence shows it."""
-    return "nothing" if value is None else f"{value:,.0f}" if abs(value) >= 100_000 else f"{value:.6g}"
+def number(value: float, *others: float) -> str:
+    """`value` as a sentence shows it: four significant digits, or as many as tell it from `others`."""
+    if abs(value) >= 100_000:
+        return f"{value:,.0f}"
+    different = [other for other in others if other != value]
+    for digits in range(4, 9):
+        text = f"{value:.{digits}g}"
+        if all(text != f"{other:.{digits}g}" for other in different):
+            return text
+    return f"{value:.9g}"

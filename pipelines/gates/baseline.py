@@ -18,5 +18,5 @@ def judge(measured: Measured, gates: Gates) -> list[GateResult]:
         return [GateResult("baseline", False, ours, theirs, sentence, Mode.REPORT, evidence)]
     passed = ours > theirs if metric in HIGHER_IS_BETTER else ours < theirs
     verdict = "better" if passed else "no better"
-    sentence = f"{metric} {number(ours)} is {verdict} than the linear baseline's {number(theirs)}"
+    sentence = f"{metric} {number(ours, theirs)} is {verdict} than the linear baseline's {number(theirs, ours)}"
     return [GateResult("baseline", passed, ours, theirs, sentence, Mode.REPORT, evidence)]

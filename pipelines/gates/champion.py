@@ -31,14 +31,16 @@ def _unseen_rows(measured: Measured, compared: Compared, rule: ChampionGate) -> 
     daily = max(1.0, measured.rows / ((last - first).days + 1))
     passed = compared.rows >= rule.min_rows
     evidence: dict[str, Any] = {"rows": compared.rows, "seen_until": compared.seen_until.isoformat()}
-    sentence = f"{compared.rows} test rows after {compared.seen_until}, the last day whose labels the champion has seen"
+    sentence = (
+        f"{compared.rows:,} test rows after {compared.seen_until}, the last day whose labels the champion has seen"
+    )
     if not passed:
         # Days the champion has seen beyond our own last test day have to pass first.
         ahead = max(0, (compared.seen_until - last).days)
         missing = ahead + math.ceil((rule.min_rows - compared.rows) / daily)
         evidence["missing_days"] = missing
         sentence = (
-            f"only {sentence}; {rule.min_rows} are needed: {missing} more day{'s' if missing > 1 else ''} of labels "
+            f"only {sentence}; {rule.min_rows:,} are needed: {missing} more day{'s' if missing > 1 else ''} of labels "
             f"are missing, through about {last + timedelta(days=missing)}"
         )
     return GateResult(
@@ -58,16 +60,17 @@ def _difference(compared: Compared, rule: ChampionGate, metric: str) -> GateResu
     }
     if ours is None or theirs is None:
         who = "the challenger" if ours is None else "the champion"
-        sentence = f"{metric} of {who} cannot be computed on the {compared.rows} compared rows"
+        sentence = f"{metric} of {who} cannot be computed on the {compared.rows:,} compared rows"
         return GateResult(NAME, False, None, rule.margin, sentence, evidence=evidence)
     worse = theirs - ours if metric in HIGHER_IS_BETTER else ours - theirs
     # 0.51 - 0.50 is a hair more than 0.01 in binary: a difference of exactly the margin passes.
     slack = 1e-9 * max(abs(ours), abs(theirs))
     passed = worse <= rule.margin + slack
     verdict = "better than" if worse < 0 else "worse than" if worse > 0 else "equal to"
-    by = f" by {number(abs(worse))}" if worse else ""
+    by = f" by {number(abs(worse), rule.margin)}" if worse else ""
     sentence = (
-        f"{metric} {number(ours)} is {verdict} champion's {number(theirs)}{by} on the same {compared.rows} rows; "
-        f"at most {number(rule.margin)} worse is allowed"
+        f"{metric} {number(ours, theirs)} is {verdict} the champion's {number(theirs, ours)}{by} on the same "
+        f"{compared.rows:,} rows; "
+        f"at most {number(rule.margin, abs(worse))} worse is allowed"
     )
     return GateResult(NAME, passed, float(f"{worse:.9g}"), rule.margin, sentence, evidence=evidence)

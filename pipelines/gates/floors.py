@@ -18,8 +18,9 @@ def _bound(measured: Measured, metric: str, bound: float, *, floor: bool) -> Gat
     kind = "floor" if floor else "ceiling"
     passed = value is not None and (value >= bound if floor else value <= bound)
     if value is None:
-        sentence = f"{metric} cannot be computed on these {measured.rows} test rows, so it meets no {kind}"
+        sentence = f"{metric} cannot be computed on these {measured.rows:,} test rows, so it meets no {kind}"
     else:
         word = {(True, True): "reaches", (True, False): "is below", (False, True): "keeps under"}
-        sentence = f"{metric} {number(value)} {word.get((floor, passed), 'is above')} its {kind} of {number(bound)}"
+        verdict = word.get((floor, passed), "is above")
+        sentence = f"{metric} {number(value, bound)} {verdict} its {kind} of {number(bound, value)}"
     return GateResult(f"{kind}:{metric}", passed, value, bound, sentence, evidence={"rows": measured.rows})

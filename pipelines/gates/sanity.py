@@ -14,12 +14,12 @@ def judge(measured: Measured, gates: Gates) -> list[GateResult]:  # noqa: ARG001
 
 def _sane(model: str, facts: ScoreFacts) -> GateResult:
     evidence = {"rows": facts.rows, "low": facts.low, "high": facts.high}
-    constant = facts.low == facts.high
-    if facts.broken:
-        sentence = f"{facts.broken} of the {model}'s {facts.rows} scores are no finite number"
-    elif constant:
-        sentence = f"the {model} gives all {facts.rows} rows the same score, {number(facts.low)}"
+    low, high = facts.low, facts.high
+    if facts.broken or low is None or high is None:
+        sentence = f"{facts.broken:,} of the {model}'s {facts.rows:,} scores are no finite number"
+    elif low == high:
+        sentence = f"the {model} gives all {facts.rows:,} rows the same score, {number(low)}"
     else:
-        sentence = f"the {model}'s {facts.rows} scores lie between {number(facts.low)} and {number(facts.high)}"
-    passed = not facts.broken and not constant
+        sentence = f"the {model}'s {facts.rows:,} scores lie between {number(low, high)} and {number(high, low)}"
+    passed = not facts.broken and low != high
     return GateResult(f"sanity:{model}", passed, float(facts.broken), 0.0, sentence, evidence=evidence)

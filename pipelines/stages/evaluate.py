@@ -99,7 +99,7 @@ def _notes(params: RunParams, found: Evaluated) -> list[str]:
         f"is the release: the same parameters and {found.measured.release['rounds']} rounds, refitted through "
         f"{span.test_end}.",
         f"The baseline is a {'ridge' if params.task == 'regression' else 'logistic'} regression on {plain.rows:,} "
-        f"rows, sampled by row id from the trial's training days: one-hot categories, standardised numbers, medians for "
+        "rows, sampled by row id from the trial's training days: one-hot categories, standardised numbers, medians for "
         f"nulls{'' if plain.converged else '; its fit did not converge'}.",
         f"Importance is the mean absolute SHAP value of the trial on {found.importance['rows']:,} test rows, sampled "
         "by row id.",
