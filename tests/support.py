@@ -103,6 +103,11 @@ def build(tables: dict[str, ibis.Table], as_of: date) -> ibis.Table:
 
 EXPECTATIONS_YAML = """
 orders:
+  - expect: ExpectTableColumnsToMatchSet
+    severity: critical
+    with: {column_set: [order_id, placed_at, shop, product, distance, delay]}
+  - {expect: ExpectColumnValuesToBeOfType, severity: critical, with: {column: distance, type_: float64}}
+  - {expect: ExpectColumnValuesToBeOfType, severity: critical, with: {column: delay, type_: int32}}
   - {expect: ExpectColumnValuesToNotBeNull, severity: critical, with: {column: order_id}}
   - {expect: ExpectColumnValuesToNotBeNull, severity: critical, with: {column: delay, mostly: 0.8}}
   - {expect: ExpectColumnValuesToBeBetween, severity: critical, with: {column: distance, min_value: 0, max_value: 40}}
