@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 from pipelines.config.params import RunParams
@@ -24,11 +25,14 @@ def main(ctx: StageContext) -> StageResult:
         IntegrityError: a model, the champion or the feature table is not what its hash or signature says.
         DataError: there are no test rows.
     """
+    shutil.rmtree(ctx.path("out", "evaluate"), ignore_errors=True)
     families.check(ctx.params.task, ctx.params.gates)
     training = files.read_json(ctx.path("out", "train", "training.json"))
-    found = evaluate(ctx.root, ctx.params, _challenger(ctx, training), ctx.progress)
+    challenger = _challenger(ctx, training)
+    found = evaluate(ctx.root, ctx.params, challenger, ctx.progress)
     results = families.judge(found.measured, ctx.params.gates)
-    gates = base.as_json(results)
+    # The release's sha256 stands here, in Git: what promotion and every later load compare with.
+    gates = base.as_json(results) | {"model_sha256": challenger.signature.model_sha256}
     _write(ctx, found, gates, training)
     refusals = [result.sentence for result in results if result.refuses]
     measured = found.measured
