@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,7 @@ from pipelines.quality.suite import Suite
 from pipelines.storage.lake import Source
 
 BATCH_DAYS = 60
+STALE_SECONDS = 86_400
 
 
 def ingest(
@@ -95,6 +97,9 @@ def _batches(model: Model, days: Sequence[str]) -> Iterator[list[tuple[str, Sequ
 
 def _scratch(settings: Settings) -> tempfile.TemporaryDirectory[str]:
     settings.workspaces.mkdir(parents=True, exist_ok=True)
+    for left in settings.workspaces.glob(".ingest-*"):
+        if time.time() - left.stat().st_mtime > STALE_SECONDS:  # its process was killed, or it would be gone
+            shutil.rmtree(left, ignore_errors=True)
     return tempfile.TemporaryDirectory(prefix=".ingest-", dir=settings.workspaces)
 
 
