@@ -72,6 +72,8 @@ def load(root: Path, task: Task) -> Champion | None:
     entry = named.get("champion") if isinstance(named, dict) else None
     if entry is None:
         return None
+    if not isinstance(entry, dict) or not isinstance(entry.get("version"), int):
+        raise IntegrityError("names no version", where=f"{FOLDER}/champion.json", remedy=_REMEDY)
     name = f"champion {shorten(str(entry.get('version')), 12)} of run {shorten(str(entry.get('run')), 40)}"
     try:
         champion = _load(folder, entry)
@@ -100,8 +102,8 @@ def _load(folder: Path, entry: dict[str, Any]) -> Champion:
         )
     span, tables, label = _params(folder / "params.yaml")
     return Champion(
-        version=int(entry["version"]),
-        run=str(entry["run"]),
+        version=entry["version"],
+        run=str(entry.get("run")),
         booster=booster,
         signature=signature,
         features_py=features_py,

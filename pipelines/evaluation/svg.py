@@ -14,7 +14,7 @@ from html import escape
 
 WIDTH, HEIGHT = 340, 260
 WIDE = 480
-LEFT, RIGHT, TOP, BOTTOM = 50, 12, 10, 38
+LEFT, RIGHT, TOP, BOTTOM = 60, 12, 10, 38
 
 
 @dataclass(frozen=True)
