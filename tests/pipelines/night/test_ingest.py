@@ -197,7 +197,8 @@ def test_great_expectations_is_not_loaded_when_there_is_nothing_to_judge(take, t
     take()
     code = (
         "import sys; from datetime import date; from pipelines.config import settings; "
-        "from pipelines.night.ingest import ingest; ingest(settings.load(), 'tiny', date(2024, 1, 1), date(2024, 1, 4), print); "
+        "from pipelines.night.ingest import ingest; days = date(2024, 1, 1), date(2024, 1, 4); "
+        "ingest(settings.load(), 'tiny', *days, print); "
         "sys.exit('great_expectations' in sys.modules or 'pandas' in sys.modules or 'dvc' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[3]).returncode == 0
