@@ -53,7 +53,7 @@ def test_floors_and_ceilings(gates, passed, sentence):
 def test_a_metric_that_cannot_be_computed_meets_no_floor():
     (result,) = floors.judge(measured(challenger=OURS | {"auc": None}), Gates(floors={"auc": 0.1}))
     assert not result.passed
-    assert "cannot be computed on these 1400 test rows" in result.sentence
+    assert "cannot be computed on these 1,400 test rows" in result.sentence
 
 
 @pytest.mark.parametrize(
