@@ -49,7 +49,7 @@ class FeatureTable:
 def make(
     root: Path, *, task: str = "binary", days: int = 40, rows: int = 60, change: Change | None = None
 ) -> FeatureTable:
-    """A table whose label depends on `speed` and `place`; `change` may spoil each month's table before it is written."""
+    """A table whose label depends on `speed` and `place`; `change` may spoil a month's table before it is written."""
     rng = np.random.default_rng(7)
     parts = [_day(rng, START + timedelta(days=number), rows, task) for number in range(days)]
     whole = pa.concat_tables(parts)

@@ -153,7 +153,10 @@ class Hpo(Strict):
 
 
 class Training(Strict):
-    """How the booster is fitted. `class_weight: balanced` weighs a binary label's classes equally."""
+    """How the booster is fitted. `class_weight: balanced` makes all classes of the label weigh the same.
+
+    With `max_categories` over 255 or `max_bin` over 256 the binned matrix takes twice the memory.
+    """
 
     rounds: Annotated[int, Field(ge=1, le=100_000)] = 400
     early_stopping_rounds: Annotated[int, Field(ge=1, le=10_000)] = 25
@@ -163,7 +166,7 @@ class Training(Strict):
     booster: Booster = Booster()
     monotone: dict[Column, Literal[-1, 0, 1]] = {}
     class_weight: Literal["none", "balanced"] = "none"
-    max_categories: Annotated[int, Field(ge=1, le=10_000)] = 400
+    max_categories: Annotated[int, Field(ge=1, le=10_000)] = 255
     min_category_rows: Annotated[int, Field(ge=1, le=10**9)] = 20
     hpo: Hpo = Hpo()
 

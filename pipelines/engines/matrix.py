@@ -61,6 +61,9 @@ def matrix(
     )
     if ref is None:
         feed.check_nulls()
+    # What the reading left behind would stand beside what the fitting needs: 0.3 GB at ten million rows.
+    feed.close()
+    release_memory()
     return binned
 
 
@@ -112,6 +115,7 @@ class _Feed:
         self.passes, self.said = 0, time.monotonic()
         self.counted = False
         self.parts: Iterator[Part] = iter(())
+        self.kept: list[Part] = []
         self._clear()
 
     def reset(self) -> None:
@@ -134,6 +138,10 @@ class _Feed:
         input_data(data=part[0], feature_names=names, feature_types=types, **part[1])
         return True
 
+    def close(self) -> None:
+        """Let go of the kept blocks."""
+        self.kept, self.parts = [], iter(())
+
     def check_nulls(self) -> None:
         """Refuse a feature without a single value, which XGBoost would take silently."""
         empty = [name for name, filled in zip(self.columns.names, self.filled, strict=True) if not filled]
@@ -147,7 +155,7 @@ class _Feed:
     def _clear(self) -> None:
         import numpy as np
 
-        self.kept: list[Part] = []
+        self.kept = []
         self.filled = np.zeros(len(self.columns.features), np.int64)
         self.size = self.total = 0
 

@@ -156,10 +156,10 @@ def _space(declared: Booster) -> dict[str, Any]:
     return {
         "learning_rate": FloatDistribution(declared.learning_rate / 4, min(1.0, declared.learning_rate * 4), log=True),
         "max_depth": IntDistribution(max(1, depth - 3), min(16, depth + 3)),
-        "min_child_weight": FloatDistribution(0.0, max(20.0, 4 * declared.min_child_weight)),
+        "min_child_weight": FloatDistribution(0.0, min(1e6, max(20.0, 4 * declared.min_child_weight))),
         "subsample": FloatDistribution(min(0.5, declared.subsample), 1.0),
         "colsample_bytree": FloatDistribution(min(0.3, declared.colsample_bytree), 1.0),
-        "reg_lambda": FloatDistribution(0.0, max(20.0, 4 * declared.reg_lambda)),
+        "reg_lambda": FloatDistribution(0.0, min(1e6, max(20.0, 4 * declared.reg_lambda))),
     }
 
 
