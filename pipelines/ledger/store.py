@@ -51,9 +51,11 @@ class Store:
         with passing("the DVC cache"):
             settings.cache.mkdir(parents=True, exist_ok=True)
             write_bytes(root / ".dvc" / ("config.local" if scm else "config"), config.encode(), durable=False)
-            logging.getLogger("dvc_data").addHandler(logging.NullHandler())
             from dvc.repo import Repo
 
+            # DVC tells its progress on standard output, which belongs to our callers; its faults reach us as errors.
+            logging.getLogger("dvc").setLevel(logging.CRITICAL)
+            logging.getLogger("dvc_data").addHandler(logging.NullHandler())
             return cls(Repo(str(root)))
 
     def close(self) -> None:
@@ -102,10 +104,10 @@ class Store:
         """
         wanted = list(dict.fromkeys(oids))
         with passing(f"the DVC remote {self._remote.path}"):
-            failed = self._transfer(self._cache, self._remote, wanted)
+            failed = self._copy_out(wanted)
             if failed:
                 raise PassingFault(
-                    f"{len(failed)} of {len(wanted)} objects did not arrive",
+                    f"{failed} of {len(wanted)} objects did not arrive",
                     where=f"the DVC remote {self._remote.path}",
                     remedy="look at its disk and rights, then try again",
                 )
@@ -126,14 +128,17 @@ class Store:
         with passing(where):
             if not self._remote.fs.exists(self._remote.path):
                 raise PassingFault("is away", where=where, remedy="bring it back, then try again")
-            failed = self._transfer(self._remote, self._cache, lacking, verify=True)
-            if failed:
-                raise PassingFault(f"{len(failed)} objects could not be read", where=where, remedy="try again")
+            for oid, error in self._copy_in(lacking).items():
+                if not isinstance(error, FileNotFoundError):
+                    raise PassingFault(f"object {oid} cannot be read: {error}", where=where, remedy="try again")
+                raise IntegrityError(f"object {oid} is not there", where=where, remedy="restore it from a backup")
             for oid in lacking:
                 if not self.cached(oid).is_file():
-                    there = self._remote.exists(oid)
-                    what = "holds other bytes than its name says" if there else "is not there"
-                    raise IntegrityError(f"object {oid} {what}", where=where, remedy="restore it from a backup")
+                    raise IntegrityError(
+                        f"object {oid} holds other bytes than its name says",
+                        where=where,
+                        remedy="restore it from a backup",
+                    )
 
     @property
     def _cache(self) -> Any:
@@ -143,17 +148,33 @@ class Store:
     def _remote(self) -> Any:
         return self.repo.cloud.get_remote_odb()
 
-    def _transfer(self, source: Any, target: Any, oids: list[str], *, verify: bool = False) -> set[Any]:
+    def _copy_in(self, oids: list[str]) -> dict[str, BaseException]:
+        """Copy from the remote into the cache, where what has another md5 is thrown away; the errors by object."""
+        # Not by DVC's transfer: it looks at the source first, and removes from the remote what it finds spoilt there.
+        errors: dict[str, BaseException] = {}
+        self._cache.add(
+            [self._remote.oid_to_path(oid) for oid in oids],
+            self._remote.fs,
+            oids,
+            verify=True,
+            check_exists=False,
+            on_error=errors.__setitem__,
+        )
+        return errors
+
+    def _copy_out(self, oids: list[str]) -> int:
         from dvc_data.hashfile.hash_info import HashInfo
         from dvc_data.hashfile.transfer import transfer
 
         # Files before the directories that list them: who finds a directory may rely on its files.
-        failed: set[Any] = set()
         for kind in (False, True):
             some = {HashInfo("md5", oid) for oid in oids if oid.endswith(".dir") is kind}
-            if some and not failed:
-                failed |= transfer(source, target, some, verify=verify, shallow=True, cache_odb=self._cache).failed
-        return failed
+            failed = (
+                transfer(self._cache, self._remote, some, shallow=True, cache_odb=self._cache).failed if some else ()
+            )
+            if failed:
+                return len(failed)
+        return 0
 
     def _see_in_remote(self, oid: str) -> None:
         path = self._remote.oid_to_path(oid)
