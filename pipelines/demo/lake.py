@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 LAYOUT = 1
+PROGRESS_SECONDS = 2.0
 SOURCES = {
     "flights": "flights.csv.zip",
     "weather": "weather.csv",
@@ -72,7 +73,7 @@ def lay_out(lake: Path, progress: Callable[[str], None], source: Path | None = N
     if known["files"] and not wrong:
         return _facts(lake, known, 0, started)
     progress("demo lake: reading the published flights and weather of 2013")
-    written, rows = 0, {}
+    written, rows, said = 0, {}, time.monotonic()
     files: dict[str, str] = {}
     for table, file in SOURCES.items():
         data = _read(folder / file, table)
@@ -83,7 +84,9 @@ def lay_out(lake: Path, progress: Callable[[str], None], source: Path | None = N
                 write_table(path, part, durable=False)
                 written += 1
             files[name] = sha256_file(path)
-        progress(f"demo lake: {table} laid out, {data.num_rows:,} rows")
+            if time.monotonic() - said > PROGRESS_SECONDS:
+                progress(f"demo lake: {name} laid out")
+                said = time.monotonic()
     mark = {"layout": LAYOUT, "sources": sources, "files": files, "rows": rows}
     write_json(lake / _MARK, mark)
     return _facts(lake, mark, written, started)
