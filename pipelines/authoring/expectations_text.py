@@ -63,10 +63,14 @@ def _range(low: float, high: float, *, whole: bool) -> tuple[float, float]:
     """Bounds half a span below and a whole span above, in round numbers, and no sign that was never seen."""
     span = (high - low) or abs(high) or 1.0
     if low >= 0 and high <= 1 and not whole:
-        return 0.0, 1.0
+        return 0, 1
     bottom = 0.0 if low >= 0 else _rounded(low - span / 2, math.floor)
     top = 0.0 if high <= 0 else _rounded(high + span, math.ceil)
-    return (int(bottom), int(top)) if whole or max(abs(bottom), abs(top)) >= 100 else (bottom, top)
+    return _short(bottom), _short(top)
+
+
+def _short(value: float) -> float:
+    return int(value) if value.is_integer() else value
 
 
 def _rounded(value: float, towards: Any) -> float:

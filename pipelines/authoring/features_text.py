@@ -16,7 +16,7 @@ MAX_GROUP_VALUES = 200
 ROWS_A_GROUP_DAY = 2.0
 
 _TEXT = '''\
-"""Features of {name}: the event's own columns, the calendar, and how {label} went lately.
+"""Features of {name}: the event's own columns, the calendar, and how the label, {label}, went lately.
 
 Every row must be computed from what is known when its day begins; `evergreen check {name}` proves it.
 """
@@ -45,21 +45,24 @@ def build(tables: dict[str, Table], as_of: date) -> Table:
         add_calendar(events, {calendar}),
         # Of the labels only those count that were known by then; groups with few rows lean on the rate of all.
         {history},
-        # How busy it was, each group for itself.
-        trailing_count(events, events, GROUPS, DAYS),
-    )
+{counts}    )
     columns = {{
 {casts}
     }}
-    history = [f"{{name}}_{{group}}_{{days}}d" for name in {history_names} for group in GROUPS for days in DAYS]
+    history = [{history_names} for group in GROUPS for days in DAYS]
     return finish(rows.mutate(**columns), [{result}, *history])
 '''
+
+_COUNTS = """\
+        # How busy it was, each group for itself.
+        trailing_count(events, events, GROUPS, DAYS),
+"""
 
 
 def features_text(draft: Draft) -> str:
     """The file's text."""
     calendar = _calendar(draft)
-    helpers = ["add_calendar", "attach", "finish", "trailing_count"]
+    helpers = ["add_calendar", "attach", "finish", *([] if draft.plan.small else ["trailing_count"])]
     helpers += ["trailing_mean" if draft.target.task is Task.REGRESSION else "trailing_rate"]
     helpers += ["day_number"] if _named(draft, Use.SINCE) else []
     history, constants, names = _history(draft)
@@ -76,6 +79,7 @@ def features_text(draft: Draft) -> str:
         quoted_table=quoted(draft.table),
         calendar=", ".join(quoted(part) for part in calendar),
         history=history,
+        counts="" if draft.plan.small else _COUNTS,
         casts="\n".join(_casts(draft)),
         history_names=names,
         result=", ".join(["*columns", *(_star(draft)), *(quoted(part) for part in calendar)]),
@@ -136,8 +140,9 @@ def _main(draft: Draft) -> list[str]:
 
 
 def _groups(draft: Draft) -> str:
-    names: dict[str, str | list[str]] = {"all": []}
     main = _main(draft)
+    # What is the same for all rows of a day lets a model that sees few rows learn the days by heart.
+    names: dict[str, str | list[str]] = {} if main and draft.plan.small else {"all": []}
     for name in main:
         names[_fresh(slug(name), names)] = name
     if len(main) >= 2 and _pair_fits(draft, main):
@@ -165,13 +170,9 @@ def _history(draft: Draft) -> tuple[str, str, str]:
     if draft.target.task is Task.REGRESSION:
         unit = spread(draft.target.codes)
         decimals = max(0, min(6, 3 - _exponent(unit)))
-        return (
-            f"trailing_mean(events, labels, GROUPS, DAYS, decimals={decimals}, smooth=20)",
-            "",
-            '("mean", "count")',
-        )
+        return f"trailing_mean(events, labels, GROUPS, DAYS, decimals={decimals}, smooth=20)", "", _names(draft, "mean")
     if draft.target.task is Task.BINARY:
-        return "trailing_rate(events, labels, GROUPS, DAYS, smooth=20)", "", '("rate", "count")'
+        return "trailing_rate(events, labels, GROUPS, DAYS, smooth=20)", "", _names(draft, "rate")
     shares = _shares(draft)
     listed = ", ".join(f"{quoted(name)}: {place}" for name, place in shares.items())
     constants = (
@@ -181,7 +182,14 @@ def _history(draft: Draft) -> tuple[str, str, str]:
         "*(\n            trailing_rate(events, labels, GROUPS, DAYS, name=name, of=labels.label == place, smooth=20)\n"
         "            for name, place in CLASSES.items()\n        )"
     )
-    return call, constants, '(*CLASSES, "count")'
+    names = "CLASSES" if draft.plan.small else '(*CLASSES, "count")'
+    return call, constants, f'f"{{name}}_{{group}}_{{days}}d" for name in {names}'
+
+
+def _names(draft: Draft, name: str) -> str:
+    if draft.plan.small:
+        return f'f"{name}_{{group}}_{{days}}d"'
+    return f'f"{{name}}_{{group}}_{{days}}d" for name in ("{name}", "count")'
 
 
 def _shares(draft: Draft) -> dict[str, int]:

@@ -95,7 +95,7 @@ def _binary(column: pa.ChunkedArray, name: str, counts: Sequence[tuple[Any, int]
     codes = pc.cast(pc.equal(column, pa.scalar(positive, column.type)), pa.float64())
     rows = {low: low_rows, high: high_rows}
     share = rows[positive] / (low_rows + high_rows)
-    meaning = f"1 where {flat_text(name)} is {'true' if positive is True else flat_text(str(positive))}{why}"
+    meaning = f"1 where {flat_text(name)} is {'true' if positive is True else flat_text(literal(positive))}{why}"
     return Target(
         Task.BINARY, expression, (), _array(codes), meaning, f"{share:.1%} of {low_rows + high_rows:,} labels are 1"
     )

@@ -15,7 +15,7 @@ from pipelines.authoring.layout import lake_folder, refuse_existing, write_folde
 from pipelines.authoring.model_text import Draft, left_out_lines, model_text
 from pipelines.authoring.plan import plan
 from pipelines.authoring.source import Events, read_events
-from pipelines.authoring.strength import LEAK, strengths
+from pipelines.authoring.strength import LEAK, strengths, suspects
 from pipelines.config import names
 from pipelines.config.model import Task
 from pipelines.config.settings import Settings
@@ -100,7 +100,8 @@ def _draft(name: str, table: str, source: str, events: Events, target: Target) -
     leaks = {name: value for name, value in strength.items() if value > LEAK}
     columns = tuple(replace(c, use=Use.NONE, why="tells the label") if c.name in leaks else c for c in columns)
     columns = _without_key(columns, key)
-    return Draft(name, table, source, events, target, key, columns, leaks, strength, planned)
+    doubted = suspects(events, columns, target, strength)
+    return Draft(name, table, source, events, target, key, columns, leaks, doubted, strength, planned)
 
 
 def _without_key(columns: tuple[Column, ...], key: Sequence[str]) -> tuple[Column, ...]:
@@ -117,6 +118,7 @@ def _notes(draft: Draft) -> tuple[str, ...]:
         f"{name} alone tells the label ({measure} {value:.3f}): it is under after_event, where no feature sees it"
         for name, value in draft.leaks.items()
     ]
-    left_out = [f"not used: {line}" for line in left_out_lines(draft.left_out)]
+    doubts = [f"{name}: {why}; is it known before the event?" for name, why in draft.suspects.items()]
+    left_out = [f"not used: {line}" for line in left_out_lines(c for c in draft.left_out if c.name not in draft.key)]
     bare = [] if draft.features else ["no column of the file can be used: only the calendar and the label's past are"]
-    return (*leaks, *draft.plan.notes, *draft.events.notes, *bare, *left_out)
+    return (*leaks, *doubts, *draft.plan.notes, *draft.events.notes, *bare, *left_out)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 LEAK = 0.99
+SUSPECT = {Task.BINARY: 0.85, Task.MULTICLASS: 0.85, Task.REGRESSION: 0.8}
 SAMPLE = 50_000
 _BINS = 500
 _PRIOR_ROWS = 1.0
@@ -34,6 +35,24 @@ def strengths(events: Events, columns: Sequence[Column], target: Target) -> dict
         if column.is_feature:
             values = events.data.column(column.name).take(rows)
             found[column.name] = _strength(values, column.use, label, target)
+    return found
+
+
+def suspects(events: Events, columns: Sequence[Column], target: Target, strength: dict[str, float]) -> dict[str, str]:
+    """Features that may be known only after the event, each with what makes one think so; data cannot decide it."""
+    import numpy as np
+
+    measure = "R2" if target.task is Task.REGRESSION else "AUC"
+    unlabelled = np.isnan(target.codes)
+    found = {}
+    for column in (column for column in columns if column.is_feature):
+        value = strength[column.name]
+        if value > SUSPECT[target.task]:
+            found[column.name] = f"alone it comes to {measure} {value:.2f}"
+        elif column.nulls and unlabelled.any():
+            null = events.data.column(column.name).is_null().to_numpy()
+            if null[unlabelled].mean() > 0.5 and null[~unlabelled].mean() < 0.05:
+                found[column.name] = "it is null mostly where the label is"
     return found
 
 

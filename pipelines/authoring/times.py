@@ -59,7 +59,7 @@ def _parsed(column: pa.ChunkedArray, time: str, notes: list[str]) -> pa.ChunkedA
         session.register("texts", pa.table({"text": column}))
         kind = "DATE" if days_only else "TIMESTAMPTZ"
         query = f"SELECT TRY_CAST(text AS {kind}) AS at FROM texts"  # noqa: S608
-        parsed = session.execute(query).to_arrow_table().column("at")
+        parsed = session.sql(query).to_arrow_table().column("at")
     lost = pc.and_(pc.is_valid(column), pc.is_null(parsed))
     wrong = column.filter(lost)
     if len(wrong):
