@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from pipelines.config import names
 from pipelines.config.names import Promotion
+from pipelines.errors import ConfigError
 
 MAX_SHARE = 1.0
 
@@ -25,6 +26,13 @@ def _zone(text: str) -> str:
     if text not in available_timezones():
         raise ValueError(f"{text!r} is no IANA time zone, as America/New_York is")
     return ZoneInfo(text).key
+
+
+def _table_name(text: str) -> str:
+    try:
+        return names.table_name(text)
+    except ConfigError as error:
+        raise ValueError(error.what) from None
 
 
 Days = Annotated[int, Field(ge=1, le=3660)]
@@ -204,7 +212,7 @@ class Model(Strict):
     owner: Annotated[str, Field(min_length=1, max_length=200)]
     task: Annotated[Task, Field(strict=False)]
     schedule: Schedule
-    tables: Annotated[dict[Annotated[str, AfterValidator(names.table_name)], Table], Field(min_length=1, max_length=50)]
+    tables: Annotated[dict[Annotated[str, AfterValidator(_table_name)], Table], Field(min_length=1, max_length=50)]
     label: Label
     window: Window = Window()
     validation: Validation = Validation()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from pipelines.config.model import (
     Day,
@@ -78,7 +78,7 @@ class Overrides(Strict):
     hpo_trials: Annotated[int, Field(ge=0, le=1000)] | None = None
 
     def apply(self, model: Model) -> Model:
-        """`model` with these values in place, validated again as a whole."""
+        """`model` with these values in place, validated as a whole; raises ConfigError where they do not fit."""
         window = {k: v for k, v in (("train_days", self.train_days), ("test_days", self.test_days)) if v is not None}
         hpo = {} if self.hpo_trials is None else {"trials": self.hpo_trials}
         changed = model.model_copy(
@@ -87,7 +87,13 @@ class Overrides(Strict):
                 "training": model.training.model_copy(update={"hpo": Hpo(**(model.training.hpo.model_dump() | hpo))}),
             }
         )
-        return Model.model_validate(changed.model_dump())
+        try:
+            return Model.model_validate(changed.model_dump())
+        except ValidationError as error:
+            reason = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+            raise ConfigError(
+                reason, where="the run's parameters", remedy="choose values that fit model.yaml"
+            ) from None
 
 
 class RunParams(Strict):

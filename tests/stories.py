@@ -1,0 +1,125 @@
+"""Runs that several tests look at: told once in a session, copied for those that change them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from support import TinyModel, write_tiny_model
+
+from pipelines.config import names
+from pipelines.config import settings as configuration
+from pipelines.config.settings import Settings
+
+EVERGREEN = str(Path(sys.executable).with_name("evergreen"))
+KEPT = ("lake", "ledger", "remote", "cache", "mlflow")
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """What a child process needs to see `settings`, and nothing of the machine's own Evergreen."""
+    plain = {key: value for key, value in os.environ.items() if not key.startswith(("EVERGREEN_", "AIRFLOW"))}
+    return plain | {
+        "EVERGREEN_HOME": str(settings.home),
+        "EVERGREEN_MODELS": str(settings.models),
+        "EVERGREEN_MLFLOW_URI": settings.mlflow_uri,
+    }
+
+
+def evergreen(settings: Settings, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
+    """`evergreen` with these arguments, run to its end."""
+    return subprocess.run(
+        [EVERGREEN, *arguments],
+        env=environment(settings) | extra,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def last_json(done: subprocess.CompletedProcess[str]) -> Any:
+    """The JSON in the last line of standard output."""
+    assert done.stdout.strip(), done.stderr
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def fresh_settings(root: Path) -> Settings:
+    """Settings that keep everything below `root`."""
+    return configuration.load({"EVERGREEN_HOME": str(root / "home"), "EVERGREEN_MODELS": str(root / "models")})
+
+
+def copy(settings: Settings, target: Path) -> Settings:
+    """The state of `settings` again below `target`: data, ledgers and registry, but no workspaces."""
+    copied = fresh_settings(target)
+    shutil.copytree(settings.models, copied.models)
+    for name in KEPT:
+        if (settings.home / name).exists():
+            shutil.copytree(settings.home / name, copied.home / name)
+    return replace(copied, mlflow_uri=settings.mlflow_uri.replace(str(settings.home), str(copied.home)))
+
+
+def ingested(root: Path) -> tuple[Settings, TinyModel]:
+    """The tiny model below `root` with all its days ingested."""
+    settings = fresh_settings(root)
+    tiny = write_tiny_model(settings)
+    done = evergreen(settings, "ingest", tiny.name, "--from", str(tiny.first), "--to", str(tiny.last))
+    assert done.returncode == 0, done.stderr
+    return settings, tiny
+
+
+def run_id(as_of: date, key: str) -> str:
+    """A legal run id, the same for the same key."""
+    return names.run_id(as_of, datetime(2026, 1, 1, tzinfo=UTC), key)
+
+
+def stage(
+    settings: Settings, name: str, run: str, params: Mapping[str, Any] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """One `evergreen stage` of the tiny model."""
+    return evergreen(settings, *stage_arguments(name, run, params))
+
+
+def stage_arguments(name: str, run: str, params: Mapping[str, Any] | None = None) -> list[str]:
+    """The command line of one stage of the tiny model."""
+    extra = ["--params", json.dumps(params)] if params else []
+    return ["stage", name, "--model", "tiny", "--run", run, *extra]
+
+
+def killed(settings: Settings, arguments: list[str], when: Callable[[str], bool]) -> None:
+    """Start `evergreen` and SIGKILL it as soon as `when(everything it has said so far)`; it must not end before."""
+    said = settings.home / "said.txt"
+    with said.open("w") as log:
+        child = subprocess.Popen([EVERGREEN, *arguments], env=environment(settings), stdout=log, stderr=log)
+    deadline = time.monotonic() + 120
+    while child.poll() is None and not when(said.read_text()):
+        assert time.monotonic() < deadline, said.read_text()
+        time.sleep(0.001)
+    child.send_signal(signal.SIGKILL)
+    assert child.wait() == -signal.SIGKILL, said.read_text()
+
+
+@dataclass(frozen=True)
+class Story:
+    """A first champion as of day 30, then a challenger as of day 38; `reports` are what `evergreen run` printed."""
+
+    settings: Settings
+    tiny: TinyModel
+    reports: tuple[Mapping[str, Any], ...]
+
+    def copy(self, target: Path) -> Story:
+        """The same state in another place, free to be changed."""
+        settings = copy(self.settings, target)
+        tiny = TinyModel(
+            self.tiny.name, settings.models / "tiny", settings.home / "lake", self.tiny.first, self.tiny.last
+        )
+        return Story(settings, tiny, self.reports)
