@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -202,6 +203,17 @@ def passing(what: str) -> Iterator[None]:
         raise PassingFault(
             shorten(f"{type(error).__name__}: {error}", 160), where=what, remedy="look whether it can be reached"
         ) from error
+
+
+def _sync(paths: Iterable[Path]) -> None:
+    """See that files, and the names they go by, outlive a power cut: the ledger will name them as if they did."""
+    written = list(paths)
+    for path in (*written, *dict.fromkeys(path.parent for path in written)):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _local() -> Any:
