@@ -8,6 +8,7 @@ show up does that expectation run again on that partition alone, whose own verdi
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -85,13 +86,21 @@ class Expectations:
         ]
 
 
+def _great_expectations() -> Any:
+    """The library, imported in one place: it uses parts of Python that warn of their removal."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import great_expectations.expectations
+
+    return great_expectations
+
+
 def _build(suite: Suite, table: str, index: int, rule: Rule) -> Any:
-    import great_expectations.expectations as known
-    from great_expectations.expectations.expectation import Expectation
+    gx = _great_expectations()
     from pydantic.v1 import ValidationError
 
-    kind = getattr(known, rule.expect, None)
-    if not (isinstance(kind, type) and issubclass(kind, Expectation)):
+    kind = getattr(gx.expectations, rule.expect, None)
+    if not (isinstance(kind, type) and issubclass(kind, gx.expectations.Expectation)):
         raise suite.complain(table, index, "", "there is no such expectation in Great Expectations")
     try:
         return kind(**rule.arguments, severity=rule.severity, meta={"rule": index})
@@ -106,8 +115,7 @@ def _row_wise(expectation: Any, rule: Rule) -> bool:
     from great_expectations.expectations import expectation as base
 
     maps = (base.ColumnMapExpectation, base.ColumnPairMapExpectation, base.MulticolumnMapExpectation)
-    special = any(word in rule.expect for word in _NOT_ROW_WISE) or rule.arguments.get("row_condition")
-    return isinstance(expectation, maps) and not special
+    return isinstance(expectation, maps) and not any(word in rule.expect for word in _NOT_ROW_WISE)
 
 
 def _run(frame: pd.DataFrame, wanted: dict[int, Any], result_format: str) -> dict[int, Any]:
@@ -125,12 +133,19 @@ def _run(frame: pd.DataFrame, wanted: dict[int, Any], result_format: str) -> dic
 @lru_cache(maxsize=1)
 def _batch_definition() -> Any:
     """Great Expectations' way to a data frame: one context for the process, without telemetry and progress bars."""
-    import great_expectations as gx
-    from great_expectations.data_context.types.base import ProgressBarsConfig
+    gx = _great_expectations()
+    from great_expectations.data_context.types.base import (
+        DataContextConfig,
+        InMemoryStoreBackendDefaults,
+        ProgressBarsConfig,
+    )
 
-    context = gx.get_context(mode="ephemeral")
-    context.enable_analytics(False)
-    context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
+    config = DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
+        analytics_enabled=False,
+        progress_bars=ProgressBarsConfig(globally=False, metric_calculations=False),
+    )
+    context = gx.get_context(mode="ephemeral", project_config=config)
     asset = context.data_sources.add_pandas("partitions").add_dataframe_asset("partition")
     return asset.add_batch_definition_whole_dataframe("whole")
 

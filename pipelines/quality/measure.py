@@ -138,7 +138,9 @@ def _duplicates(session: duckdb.DuckDBPyConnection, key: Sequence[str], files: S
         f"SELECT {columns}, count(*) AS n FROM {rows} WHERE hash({columns}) IN ({hashes}) "  # noqa: S608
         "GROUP BY ALL HAVING n > 1 ORDER BY ALL"
     )
-    doubled = session.sql(f"SELECT *, sum(n - 1) OVER () FROM ({query}) LIMIT 1").fetchall()  # noqa: S608
+    # As text: fetching a zoned timestamp would need pytz.
+    said = ", ".join(f"CAST({quoted(name)} AS VARCHAR)" for name in key)
+    doubled = session.sql(f"SELECT {said}, n, sum(n - 1) OVER () FROM ({query}) LIMIT 1").fetchall()  # noqa: S608
     if not doubled:
         return 0, ""
     *values, times, repeated = doubled[0]

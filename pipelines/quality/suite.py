@@ -34,7 +34,7 @@ SCHEMA_RULES = frozenset(
 )
 _RESERVED = frozenset(
     {"batch_id", "catch_exceptions", "description", "id", "meta", "notes", "rendered_content", "result_format"}
-    | {"severity"}
+    | {"severity", "row_condition", "condition_parser"}  # the last two are code in a string
 )
 _COLUMN_ARGUMENTS = ("column", "column_A", "column_B")
 _COLUMN_LIST_ARGUMENTS = ("column_list", "column_set")
@@ -52,7 +52,7 @@ class Rule(Strict):
     def _plain(cls, arguments: dict[str, Any]) -> dict[str, Any]:
         reserved = sorted(_RESERVED & arguments.keys())
         if reserved:
-            raise ValueError(f"{', '.join(reserved)} cannot be set here: the framework does")
+            raise ValueError(f"{', '.join(reserved)} cannot be set in `with`")
         return arguments
 
     @property
