@@ -17,7 +17,6 @@ from pipelines.evaluation.sampling import sample
 from pipelines.storage.model_file import NULL_NUMBER, Signature
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
 
@@ -41,17 +40,17 @@ class Baseline:
     rows: int
     converged: bool
 
-    def predict(self, batch: pa.RecordBatch) -> Array:
-        """Scores of `batch` as a booster of the same task gives them, float32."""
+    def predict(self, block: Array) -> Array:
+        """Scores of `block` (rows, features) as a booster of the same task gives them, float32."""
         import numpy as np
 
-        starts = range(0, max(1, batch.num_rows), CHUNK_ROWS)
-        return np.concatenate([self._scores(batch.slice(start, CHUNK_ROWS)) for start in starts])
+        starts = range(0, max(1, len(block)), CHUNK_ROWS)
+        return np.concatenate([self._scores(block[start : start + CHUNK_ROWS]) for start in starts])
 
-    def _scores(self, batch: pa.RecordBatch) -> Array:
+    def _scores(self, block: Array) -> Array:
         import numpy as np
 
-        numbers, codes = self.encoder.parts(batch)
+        numbers, codes = self.encoder.split(block)
         width = numbers.shape[1]
         raw = np.einsum("nf,fk->nk", numbers, self.weights[:width]) + self.bias
         for column in codes.T:
@@ -96,12 +95,8 @@ class Encoder:
         scale[scale <= 1e-12 * np.maximum(1.0, np.abs(mean))] = 1.0
         return cls(columns, numbers, categories, offsets[:-1], median, mean, scale, int(offsets[-1]))
 
-    def parts(self, batch: pa.RecordBatch) -> tuple[Array, Array]:
-        """Numbers (rows, numbers) and, for every category, the place (rows, categories) of the column that is one."""
-        return self.split(self.columns.block(batch))
-
     def split(self, block: Array) -> tuple[Array, Array]:
-        """As `parts`, of a block that is there already."""
+        """Numbers (rows, numbers) and, for every category, the place (rows, categories) of the column that is one."""
         import numpy as np
 
         values = block[:, self.numbers].astype(np.float64)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.params import RunParams
-from pipelines.engines.matrix import predict
+from pipelines.engines.columns import Columns
 from pipelines.engines.rows import Rows
 from pipelines.errors import DataError
 from pipelines.evaluation.champion import Champion
-from pipelines.evaluation.metrics import compute
+from pipelines.evaluation.metrics import Metrics, compute
 from pipelines.evaluation.record import Compared
 from pipelines.evaluation.scoring import Model, Scored, score
 from pipelines.storage.files import read_json
@@ -28,9 +29,11 @@ _EPOCH = date(1970, 1, 1)
 
 
 def booster_model(booster: Booster, signature: Signature, threads: int) -> Model:
-    """A booster as something that scores batches with `threads` threads."""
+    """A booster as something that scores blocks with `threads` threads."""
+    import numpy as np
+
     booster.set_param({"nthread": threads})
-    return Model(signature.names, lambda batch: predict(booster, signature, [batch]))
+    return Model(Columns.of(signature), lambda block: np.asarray(booster.inplace_predict(block), np.float32))
 
 
 def unseen(scored: Scored, champion: Champion) -> Scored:
@@ -60,15 +63,18 @@ def with_champion(scored: Scored, champion: Champion, root: Path, params: RunPar
     return _with_scores(scored, champion, params, _aligned(scored, found))
 
 
-def compared(scored: Scored, champion: Champion, params: RunParams) -> Compared:
-    """The three models' metrics on `scored`, rows unseen by the champion."""
+def compared(scored: Scored, champion: Champion, params: RunParams, known: Mapping[str, Metrics]) -> Compared:
+    """The three models' metrics on `scored`, rows unseen by the champion; `known` are computed already."""
     first = max(champion.seen_until + timedelta(days=1), params.span.test_start)
     return Compared(
         version=champion.version,
         seen_until=champion.seen_until,
         rows=len(scored),
         days=(first, params.span.test_end) if len(scored) else None,
-        **{name: compute(params.task, scored.label, scored.scores[name]) for name in (CHALLENGER, CHAMPION, BASELINE)},
+        **{
+            name: known.get(name) or compute(params.task, scored.label, scored.scores[name])
+            for name in (CHALLENGER, CHAMPION, BASELINE)
+        },
     )
 
 

@@ -99,7 +99,7 @@ def _models(params: RunParams, ours: Challenger, plain: Baseline, rival: champio
     models = {
         CHALLENGER: booster_model(ours.trial, ours.signature, threads),
         RELEASE: booster_model(ours.release, ours.signature, threads),
-        BASELINE: Model(ours.signature.names, plain.predict),
+        BASELINE: Model(plain.encoder.columns, plain.predict),
     }
     if rival is not None:
         models[CHAMPION] = booster_model(rival.booster, rival.signature, threads)
@@ -122,13 +122,18 @@ def _measured(
     params: RunParams, ours: Challenger, scored: Scored, unseen: Scored | None, rival: champion.Champion | None
 ) -> Measured:
     trial, release = scored.scores[CHALLENGER], scored.scores[RELEASE]
+    whole = {name: compute(params.task, scored.label, scored.scores[name]) for name in (CHALLENGER, BASELINE)}
+    compared = None
+    if unseen is not None and rival is not None:
+        same = unseen.label is scored.label
+        compared = comparison.compared(unseen, rival, params, whole if same else {})
     return Measured(
         task=params.task,
         rows=len(scored),
         days=(params.span.test_start, params.span.test_end),
-        challenger=compute(params.task, scored.label, trial),
-        baseline=compute(params.task, scored.label, scored.scores[BASELINE]),
-        compared=comparison.compared(unseen, rival, params) if unseen is not None and rival is not None else None,
+        challenger=whole[CHALLENGER],
+        baseline=whole[BASELINE],
+        compared=compared,
         agreement=Agreement.of(trial, release),
         trial_scores=ScoreFacts.of(trial),
         release_scores=ScoreFacts.of(release),

@@ -55,7 +55,7 @@ def compute(task: Task, label: NDArray[Any], score: NDArray[Any]) -> Metrics:
     if not len(label) or not np.isfinite(score).all():
         return dict.fromkeys(NAMES[task])
     kinds = {Task.BINARY: _binary, Task.MULTICLASS: _multiclass, Task.REGRESSION: _regression}
-    found = kinds[task](label, score.astype(np.float64))
+    found = kinds[task](label, score)
     return {name: rounded(found[name]) for name in NAMES[task]}
 
 
@@ -67,13 +67,13 @@ def rounded(value: float | None) -> float | None:
 def _binary(label: NDArray[Any], score: NDArray[Any]) -> Metrics:
     import numpy as np
 
-    ranking = Ranking.of(label, score)
-    clipped = np.clip(score, SMALLEST, 1 - SMALLEST)
+    ranking, exact = Ranking.of(label, score), score.astype(np.float64)
+    clipped = np.clip(exact, SMALLEST, 1 - SMALLEST)
     return {
         "auc": ranking.auc(),
         "pr_auc": ranking.average_precision(),
         "log_loss": float(-np.mean(np.log(np.where(label > 0, clipped, 1 - clipped)))),
-        "brier": float(np.mean((score - label) ** 2)),
+        "brier": float(np.mean((exact - label) ** 2)),
         "calibration_error": calibration_error(label, score),
     }
 
@@ -83,7 +83,7 @@ def _multiclass(label: NDArray[Any], score: NDArray[Any]) -> Metrics:
     import numpy as np
 
     index = label.astype(np.int64)
-    own = np.take_along_axis(score, index[:, None], axis=1)[:, 0]
+    own = np.take_along_axis(score, index[:, None], axis=1)[:, 0].astype(np.float64)
     areas = [Ranking.of((index == k).astype(np.float64), score[:, k]).auc() for k in range(score.shape[1])]
     known = [area for area in areas if area is not None]
     return {
@@ -96,7 +96,7 @@ def _multiclass(label: NDArray[Any], score: NDArray[Any]) -> Metrics:
 def _regression(label: NDArray[Any], score: NDArray[Any]) -> Metrics:
     import numpy as np
 
-    error = score - label
+    error = score.astype(np.float64) - label
     spread = float(np.sum((label - np.mean(label)) ** 2))
     return {
         "rmse": math.sqrt(float(np.mean(error**2))),

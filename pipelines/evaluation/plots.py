@@ -14,6 +14,8 @@ from pipelines.evaluation.ranking import Bin, Ranking, calibration
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+# Enough for 200 points of a curve; more (row, class) pairs than this are thinned to every second row, third and so on.
+MOST_PAIRS = 2_000_000
 Points = list[tuple[float, float]]
 
 
@@ -40,6 +42,8 @@ def curves(task: Task, label: NDArray[Any], score: NDArray[Any]) -> Curves:
     if task is Task.BINARY:
         ranking = Ranking.of(label, score)
         return Curves(ranking.roc(), ranking.precision_recall(), calibration(label, score))
+    step = max(1, score.size // MOST_PAIRS)
+    label, score = label[::step], score[::step]
     index = label.astype(np.int64)
     own = np.zeros(score.shape, np.float32)
     own[np.arange(len(index)), index] = 1

@@ -30,8 +30,7 @@ class Ranking:
         """The ranking of n labels by n scores; rows of one score stand or fall together."""
         import numpy as np
 
-        order = np.argsort(-score)  # the order within a tie does not matter: only sums at its end are kept
-        ordered, hits = score[order], label[order]
+        ordered, hits = _ordered(label, score)
         ends = np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1) if len(ordered) else np.empty(0, np.int64)
         true = np.cumsum(hits, dtype=np.float64)[ends]
         positives = float(true[-1]) if len(true) else 0.0
@@ -94,12 +93,12 @@ def calibration(label: NDArray[Any], score: NDArray[Any], bins: int = CALIBRATIO
 
     if not len(score):
         return []
-    order = np.argsort(score, kind="stable")
-    ordered, labels = score[order].astype(np.float64), label[order].astype(np.float64)
-    cuts = ordered[(np.arange(bins) * len(ordered)) // bins]
-    starts = np.unique(np.searchsorted(ordered, cuts, side="left"))
-    rows = np.diff(np.append(starts, len(ordered)))
-    predicted, observed = np.add.reduceat(ordered, starts) / rows, np.add.reduceat(labels, starts) / rows
+    cut_at = np.unique((np.arange(bins) * len(score)) // bins)
+    # The cuts alone are put in place, not every row: a tenth of the time of a sort.
+    cuts = np.unique(np.partition(score, cut_at)[cut_at])
+    places = np.searchsorted(cuts, score, side="right") - 1
+    rows = np.bincount(places, minlength=len(cuts))
+    predicted, observed = (np.bincount(places, weights=values) / rows for values in (score, label))
     return [Bin(int(n), float(p), float(o)) for n, p, o in zip(rows, predicted, observed, strict=True)]
 
 
@@ -108,6 +107,20 @@ def calibration_error(label: NDArray[Any], score: NDArray[Any]) -> float | None:
     found = calibration(label, score)
     rows = sum(part.rows for part in found)
     return sum(part.rows * abs(part.predicted - part.observed) for part in found) / rows if rows else None
+
+
+def _ordered(label: NDArray[Any], score: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Scores from high to low with their labels; the order within a tie is any, for only sums at its end are used."""
+    import numpy as np
+
+    if score.dtype == np.float32 and len(score) and score.min() >= 0:
+        # Bits of non-negative floats rise as their values do: with the label below them one plain sort does, which is
+        # several times as fast as sorting places.
+        bits = (score + np.float32(0)).view(np.int32).astype(np.int64)
+        key = np.sort((bits << 1) | (label > 0))[::-1]
+        return key >> 1, key & 1
+    order = np.argsort(-score)
+    return score[order], label[order]
 
 
 def _thin(along: NDArray[Any], points: int) -> NDArray[Any]:

@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING, Any
 from pipelines.engines.rows import Rows
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
 
 
 def sample(rows: Rows, columns: Sequence[str], count: int) -> pa.Table:
     """At most `count` of `rows` with `columns`, in their order: those whose ids' hashes are lowest."""
-    import numpy as np
     import pyarrow as pa
 
-    found = [batch.column("row_id").to_numpy(zero_copy_only=False) for batch in rows.batches(["row_id"])]
-    hashes = _mixed(np.concatenate(found)) if found else np.empty(0, np.uint64)
-    limit = np.partition(hashes, count - 1)[count - 1] if len(hashes) > count else None
+    limit = _limit(rows, count)
     wanted = list(dict.fromkeys([*columns, "row_id"]))
     parts = []
     for batch in rows.batches(wanted):
@@ -28,6 +26,20 @@ def sample(rows: Rows, columns: Sequence[str], count: int) -> pa.Table:
             kept = batch.filter(pa.array(_mixed(batch.column("row_id").to_numpy(zero_copy_only=False)) <= limit))
         parts.append(kept.select(list(columns)))
     return pa.Table.from_batches(parts).unify_dictionaries().combine_chunks()
+
+
+def _limit(rows: Rows, count: int) -> np.uint64 | None:
+    """The hash up to which `count` rows lie; None if there are no more rows than that."""
+    import numpy as np
+
+    lowest, seen = np.empty(0, np.uint64), 0
+    for batch in rows.batches(["row_id"]):
+        hashes = _mixed(batch.column("row_id").to_numpy(zero_copy_only=False))
+        seen += len(hashes)
+        lowest = np.concatenate([lowest, hashes])
+        if len(lowest) > count:
+            lowest = np.partition(lowest, count - 1)[:count]
+    return lowest.max() if seen > count else None
 
 
 def _mixed(row_id: NDArray[Any]) -> NDArray[Any]:

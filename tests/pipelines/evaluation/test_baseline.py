@@ -10,6 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from pipelines.config.model import Task
+from pipelines.engines.columns import Columns
 from pipelines.engines.rows import Rows
 from pipelines.evaluation import baseline
 from pipelines.evaluation.sampling import sample
@@ -58,6 +59,11 @@ def table(folder, label, days=10, rows=200, seed=0):
     return Rows(folder, FIRST, FIRST + timedelta(days=days - 1)), data
 
 
+def encoded(data):
+    (batch,) = data.combine_chunks().to_batches()
+    return Columns.of(signature()).block(batch)
+
+
 def chance(size, shop, draw):
     odds = (size - 10) / 3 + np.where(shop == "north", 1.0, -0.5)
     return draw.random(len(size)) < 1 / (1 + np.exp(-odds))
@@ -74,8 +80,8 @@ def test_it_is_scikit_learns_own_pipeline(tmp_path):
     onehot = OneHotEncoder(categories=[[UNKNOWN, *SHOPS]])
     encode = ColumnTransformer([("n", numbers, ["size", "fixed"]), ("c", onehot, ["shop"])])
     model = make_pipeline(encode, LogisticRegression(C=1.0, tol=1e-8, max_iter=1000)).fit(frame, frame["label"])
-    (batch,) = data.combine_chunks().to_batches()
-    assert found.predict(batch) == pytest.approx(model.predict_proba(frame)[:, 1], abs=2e-3)
+    block = encoded(data)
+    assert found.predict(block) == pytest.approx(model.predict_proba(frame)[:, 1], abs=2e-3)
 
 
 def test_the_same_rows_give_the_same_bits_in_any_batches(tmp_path, monkeypatch):
@@ -84,18 +90,18 @@ def test_the_same_rows_give_the_same_bits_in_any_batches(tmp_path, monkeypatch):
     monkeypatch.setattr("pipelines.engines.rows.BATCH_ROWS", 77)
     monkeypatch.setattr(baseline, "CHUNK_ROWS", 100)
     two = baseline.fit(rows, signature(), 500)
-    (batch,) = data.combine_chunks().to_batches()
+    block = encoded(data)
     assert one.rows == two.rows == 500
     assert one.weights.tobytes() == two.weights.tobytes()
-    assert one.predict(batch).tobytes() == two.predict(batch).tobytes()
-    assert one.predict(batch.slice(0, 0)).shape == (0,)
+    assert one.predict(block).tobytes() == two.predict(block).tobytes()
+    assert one.predict(block[:0]).shape == (0,)
 
 
 def test_several_classes_give_probabilities_in_their_order(tmp_path):
     rows, data = table(tmp_path, lambda size, _shop, _draw: np.digitize(size, [9, 12]))
     found = baseline.fit(rows, signature(Task.MULTICLASS, ("a", "b", "c")), 2000)
-    (batch,) = data.combine_chunks().to_batches()
-    score = found.predict(batch)
+    block = encoded(data)
+    score = found.predict(block)
     assert score.shape == (2000, 3)
     assert score.sum(axis=1) == pytest.approx(1, abs=1e-5)
     known = ~np.isnan(data["size"].to_numpy())
@@ -108,8 +114,8 @@ def test_several_classes_give_probabilities_in_their_order(tmp_path):
 def test_classes_that_the_sample_lacks_get_next_to_nothing(tmp_path, labels, likely):
     rows, data = table(tmp_path, lambda size, _shop, _draw: np.array(labels)[(size > 10) % len(labels)])
     found = baseline.fit(rows, signature(Task.MULTICLASS, ("a", "b", "c")), 2000)
-    (batch,) = data.combine_chunks().to_batches()
-    score = found.predict(batch)
+    block = encoded(data)
+    score = found.predict(block)
     assert sorted(set(score.argmax(axis=1))) == likely
     for absent in {0, 1, 2} - set(labels):
         assert score[:, absent].max() < 1e-6
@@ -118,16 +124,16 @@ def test_classes_that_the_sample_lacks_get_next_to_nothing(tmp_path, labels, lik
 @pytest.mark.parametrize("value", [0, 1])
 def test_one_class_alone_gives_its_rate(tmp_path, value):
     rows, data = table(tmp_path, lambda size, _shop, _draw: np.full(len(size), value))
-    (batch,) = data.combine_chunks().to_batches()
-    assert baseline.fit(rows, signature(), 2000).predict(batch) == pytest.approx(value, abs=1e-6)
+    block = encoded(data)
+    assert baseline.fit(rows, signature(), 2000).predict(block) == pytest.approx(value, abs=1e-6)
 
 
 def test_a_regression_is_ridge(tmp_path):
     rows, data = table(tmp_path, lambda size, shop, _draw: 3 * size + np.where(shop == "west", 5.0, 0.0))
     found = baseline.fit(rows, signature(Task.REGRESSION), 2000)
-    (batch,) = data.combine_chunks().to_batches()
+    block = encoded(data)
     known = ~np.isnan(data["size"].to_numpy())
-    assert found.predict(batch)[known] == pytest.approx(data["label"].to_numpy()[known], abs=0.5)
+    assert found.predict(block)[known] == pytest.approx(data["label"].to_numpy()[known], abs=0.5)
 
 
 def test_a_sample_depends_on_row_ids_alone(tmp_path, monkeypatch):

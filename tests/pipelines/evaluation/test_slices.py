@@ -5,16 +5,18 @@ import pyarrow as pa
 import pytest
 
 from pipelines.config.model import Task
+from pipelines.engines.columns import Columns
 from pipelines.engines.rows import Rows
 from pipelines.errors import ConfigError
 from pipelines.evaluation import slices
 from pipelines.evaluation.importance import importance
 from pipelines.evaluation.metrics import compute
 from pipelines.evaluation.scoring import MISSING, Model, score
+from pipelines.storage.model_file import Feature
 from pipelines.storage.parquet import write_table
 
 SHOP = ["a"] * 40 + ["b"] * 30 + [None] * 20 + ["rare"] * 10
-ANY = Model(["size"], lambda batch: batch.column("size").to_numpy().astype(np.float32))
+ANY = Model(Columns((Feature(name="size", kind="number"),), {}), lambda block: block[:, 0])
 
 
 @pytest.fixture
