@@ -1,0 +1,60 @@
+"""Parses the DAG folder as Airflow's processor does, and prints what is in it as JSON.
+
+A process of its own, because importing Airflow reads configuration, sets up logging and warns.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from airflow.dag_processing.dagbag import DagBag
+
+
+def watched(timetable: Any) -> list[str]:
+    condition = getattr(timetable, "asset_condition", None)
+    return sorted(item.name for item in getattr(condition, "objects", []))
+
+
+def describe(dag: Any) -> dict[str, Any]:
+    return {
+        "tasks": {
+            task.task_id: {
+                "downstream": sorted(task.downstream_task_ids),
+                "retries": task.retries,
+                "delay": task.retry_delay.total_seconds(),
+                "backoff": task.retry_exponential_backoff,
+                "max_delay": task.max_retry_delay and task.max_retry_delay.total_seconds(),
+                "outlets": [outlet.name for outlet in task.outlets],
+                "templates": list(task.template_fields),
+                "owner": task.owner,
+            }
+            for task in dag.tasks
+        },
+        "params": {
+            name: {"default": dag.params.get_param(name).value, **dag.params.get_param(name).schema}
+            for name in dag.params
+        },
+        "schedule": watched(dag.timetable),
+        "max_active_runs": dag.max_active_runs,
+        "catchup": dag.catchup,
+        "timeout": dag.dagrun_timeout and dag.dagrun_timeout.total_seconds(),
+        "tags": sorted(dag.tags),
+        "doc": dag.doc_md,
+        "description": dag.description,
+    }
+
+
+if __name__ == "__main__":
+    began = time.perf_counter()
+    bag = DagBag(Path(sys.argv[1]))
+    found = {
+        "seconds": time.perf_counter() - began,
+        "errors": bag.import_errors,
+        "files": {dag_id: Path(dag.fileloc).name for dag_id, dag in bag.dags.items()},
+        "dags": {dag_id: describe(dag) for dag_id, dag in bag.dags.items()},
+    }
+    sys.stdout.write("\nPARSED " + json.dumps(found, default=str) + "\n")

@@ -1,0 +1,145 @@
+"""The DAGs that model folders become: their graphs, forms and limits, and what a broken folder does to the others."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from support import write_tiny_model
+
+from pipelines.config import settings as configuration
+
+STAGES = ["snapshot", "validate", "features", "train", "evaluate", "register"]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory) -> Path:
+    """Two good folders, `tiny` and `other`, among broken ones of every kind."""
+    folder = tmp_path_factory.mktemp("models")
+    home = tmp_path_factory.mktemp("home")
+    settings = configuration.load({"EVERGREEN_HOME": str(home), "EVERGREEN_MODELS": str(folder)})
+    tiny = write_tiny_model(settings, "tiny", days=1)
+    other = write_tiny_model(settings, "other", days=1)
+    other.edit("owner: tests", "owner: somebody else")
+    other.edit("promotion: auto", "promotion: manual")
+    for name in (
+        "unknown_key",
+        "bomb",
+        "tagged",
+        "missing",
+        "empty",
+        "Capital",
+        "two words",
+        "dots..dots",
+        "long" * 60,
+    ):
+        shutil.copytree(tiny.folder, folder / name)
+    (folder / "unknown_key" / "model.yaml").write_text((tiny.folder / "model.yaml").read_text() + "colour: green\n")
+    (folder / "bomb" / "model.yaml").write_text("a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n")
+    (folder / "tagged" / "model.yaml").write_text("title: !!python/object/apply:os.system ['touch pwned']\n")
+    (folder / "missing" / "features.py").unlink()
+    (folder / "empty" / "model.yaml").write_text("")
+    (folder / "linked").symlink_to(tiny.folder)
+    (folder / ".hidden").mkdir()
+    (folder / "_draft").mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def parsed(parse, models: Path) -> dict:
+    return parse(models)
+
+
+@pytest.fixture(scope="module")
+def dags(parsed: dict) -> dict:
+    return parsed["dags"]
+
+
+def test_every_good_folder_becomes_three_dags(parsed, dags) -> None:
+    assert parsed["errors"] == {}
+    good = {dag_id: parsed["files"][dag_id] for dag_id in dags if not dag_id.endswith("__broken")}
+    assert good == {
+        f"{name}__{kind}": f"{kind}.py" for name in ("tiny", "other") for kind in ("ingest", "retrain", "promote")
+    }
+
+
+def test_the_retrain_graph_is_a_chain(dags) -> None:
+    tasks = dags["tiny__retrain"]["tasks"]
+    assert list(tasks) == STAGES
+    assert [tasks[name]["downstream"] for name in STAGES] == [[name] for name in STAGES[1:]] + [[]]
+
+
+def test_assets_join_the_dags(dags) -> None:
+    assert dags["tiny__retrain"]["schedule"] == ["evergreen/tiny/retrain"]
+    assert dags["tiny__retrain"]["tasks"]["register"]["outlets"] == ["evergreen/tiny/challenger"]
+    assert dags["tiny__promote"]["schedule"] == ["evergreen/tiny/challenger"]
+    assert dags["tiny__promote"]["tasks"]["promote"]["outlets"] == ["evergreen/tiny/champion"]
+    assert dags["tiny__ingest"]["schedule"] == []
+
+
+@pytest.mark.parametrize("kind", ["ingest", "retrain", "promote"])
+def test_one_run_at_a_time_and_no_catching_up(dags, kind: str) -> None:
+    dag = dags[f"tiny__{kind}"]
+    assert (dag["max_active_runs"], dag["catchup"]) == (1, False)
+    assert dag["timeout"] > 3600
+    assert dag["tags"] == ["evergreen", "tiny"]
+    assert dag["doc"].startswith("**Orders that arrive late**")
+    assert {task["owner"] for task in dag["tasks"].values()} == {"tests"}
+
+
+def test_passing_faults_are_outlasted_and_nothing_is_a_template(dags) -> None:
+    for dag in dags.values():
+        for task in dag["tasks"].values():
+            assert task["templates"] == []
+            if "broken" not in dag["tags"]:
+                waits = [min(task["delay"] * task["backoff"] ** n, task["max_delay"]) for n in range(task["retries"])]
+                assert sum(waits) >= 600
+            else:
+                assert task["retries"] == 0
+
+
+def test_the_form_has_typed_fields_with_the_models_defaults(dags) -> None:
+    form = dags["tiny__retrain"]["params"]
+    assert list(form) == ["as_of", "train_days", "test_days", "promotion", "hpo_trials", "note"]
+    assert {name: field["default"] for name, field in form.items()} == {
+        "as_of": None,
+        "train_days": 20,
+        "test_days": 5,
+        "promotion": "auto",
+        "hpo_trials": 0,
+        "note": "",
+    }
+    assert form["as_of"]["format"] == "date"
+    assert (form["train_days"]["minimum"], form["train_days"]["maximum"]) == (5, 3660)
+    assert (form["hpo_trials"]["minimum"], form["hpo_trials"]["maximum"]) == (0, 1000)
+    assert form["promotion"]["enum"] == ["dry_run", "manual", "auto"]
+    assert form["note"]["maxLength"] == 500
+    assert all(field["title"] and field["type"] for field in form.values())
+    assert dags["other__retrain"]["params"]["promotion"]["default"] == "manual"
+
+
+def test_every_broken_folder_is_shown_once_with_its_reason(dags) -> None:
+    broken = {dag_id: dag for dag_id, dag in dags.items() if dag_id.endswith("__broken")}
+    assert len(broken) == 10
+    for dag in broken.values():
+        assert list(dag["tasks"]) == ["broken"]
+        assert "broken" in dag["tags"]
+    assert "model.yaml line" in broken["unknown_key__broken"]["doc"]
+    assert "colour" in broken["unknown_key__broken"]["doc"]
+    assert "alias" in broken["bomb__broken"]["doc"]
+    assert "tag" in broken["tagged__broken"]["doc"]
+    assert "features.py is missing" in broken["missing__broken"]["doc"]
+    assert "symbolic link" in broken["linked__broken"]["doc"]
+    assert "Capital__broken" in broken
+
+
+def test_a_tasks_process_reads_its_own_model_alone(parse, models: Path) -> None:
+    assert list(parse(models, "tiny__retrain")["dags"]) == ["tiny__retrain"]
+    assert list(parse(models, "bomb__broken")["dags"]) == ["bomb__broken"]
+
+
+def test_no_folder_of_models_is_an_import_error_that_names_the_setting(parse, tmp_path: Path) -> None:
+    errors = parse(tmp_path / "nowhere")["errors"]
+    assert len(errors) == 3
+    assert all("EVERGREEN_MODELS" in text for text in errors.values())
