@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,11 +171,13 @@ class Store:
         # Files before the directories that list them: who finds a directory may rely on its files.
         for kind in (False, True):
             some = {HashInfo("md5", oid) for oid in oids if oid.endswith(".dir") is kind}
-            failed = (
-                transfer(self._cache, self._remote, some, shallow=True, cache_odb=self._cache).failed if some else ()
-            )
-            if failed:
-                return len(failed)
+            if not some:
+                continue
+            done = transfer(self._cache, self._remote, some, shallow=True, cache_odb=self._cache)
+            if done.failed:
+                return len(done.failed)
+            if self._remote.fs.protocol == "local":
+                _sync(Path(self._remote.oid_to_path(info.value)) for info in done.transferred)
         return 0
 
     def _see_in_remote(self, oid: str) -> None:
@@ -208,12 +211,17 @@ def passing(what: str) -> Iterator[None]:
 def _sync(paths: Iterable[Path]) -> None:
     """See that files, and the names they go by, outlive a power cut: the ledger will name them as if they did."""
     written = list(paths)
-    for path in (*written, *dict.fromkeys(path.parent for path in written)):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    with ThreadPoolExecutor(8) as pool:  # the file system gathers what is asked at once into one journal write
+        for wave in (written, list(dict.fromkeys(path.parent for path in written))):
+            list(pool.map(_sync_one, wave))
+
+
+def _sync_one(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _local() -> Any:

@@ -283,3 +283,18 @@ def test_the_cache_is_a_copy_of_its_own(world):
     md5 = load_manifest(world.ledger).latest("orders", "2024-01-01").md5
     assert (world.settings.cache / "files" / "md5" / md5[:2] / md5[2:]).read_bytes() == b"mine"
     assert arrival.file.stat().st_nlink == 1
+
+
+def test_what_the_remote_was_given_is_synced_before_the_ledger_names_it(world, monkeypatch):
+    from pipelines.ledger import store
+
+    real, head, synced = store._sync, world.ledger.head("data"), []
+
+    def sync(paths):
+        synced.extend(paths := list(paths))
+        assert world.fresh().head("data") == head
+        real(paths)
+
+    monkeypatch.setattr(store, "_sync", sync)
+    world.publish(*world.days(1))
+    assert sorted(synced) == sorted(stored(world))
