@@ -11,6 +11,9 @@ from support import TinyModel, write_tiny_model
 from pipelines.config import settings as configuration
 from pipelines.config.settings import Settings
 
+# As cli.main does, and for its reason, before any test imports XGBoost.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:

@@ -41,7 +41,8 @@ def main(ctx: StageContext) -> StageResult:
     """Read out/features, write out/train; raises DataError when the rows cannot be trained on."""
     started = time.monotonic()
     out = ctx.path("out", "train")
-    shutil.rmtree(out, ignore_errors=True)
+    if out.exists():
+        shutil.rmtree(out)
     features, features_sha256 = read_schema(ctx.path("out", "features", "schema.json"))
     trained = train(ctx.path("out", "features", "data"), features, ctx.params, ctx.progress)
     shas = {
@@ -70,6 +71,7 @@ def train(folder: Path, features: tuple[Feature, ...], params: RunParams, progre
     """
     span, task, classes = params.span, params.task, len(params.label.classes)
     whole = Rows(folder, span.train_start, span.test_end)
+    progress(f"labels and categories of {span.train_start} to {span.test_end}")
     release_rows = check_labels(whole, task, classes)
     early = replace(whole, last=span.validation_start - timedelta(days=1))
     later = replace(whole, first=span.validation_start, last=span.train_end)
@@ -77,8 +79,10 @@ def train(folder: Path, features: tuple[Feature, ...], params: RunParams, progre
     training, log = _searched(replace(whole, last=span.train_end), seen, params, progress)
     settings = boost.parameters(training, task, seen.columns, classes)
     release_memory()
+    progress(f"trial: at most {training.rounds} rounds on {seen.rows} rows")
     trial = _trial(early, later, seen, settings, training, progress)
     release_memory()
+    progress(f"release: {trial.rounds} rounds on {release_rows} rows")
     binned = matrix(whole, seen.columns, training, weights=seen.weights(training), progress=progress)
     release = boost.fit(binned, None, settings, rounds=trial.rounds, progress=progress)
     return Trained(trial, release.booster, seen, training, log, release_rows)

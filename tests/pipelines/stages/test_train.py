@@ -37,12 +37,16 @@ def training(root: Path) -> dict[str, Any]:
     return document
 
 
-def test_the_same_rows_and_parameters_give_the_same_bytes(tmp_path: Path) -> None:
-    table = make(tmp_path)
-    run(table, params(table))
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_same_rows_and_parameters_give_the_same_bytes(tmp_path: Path, threads: int) -> None:
+    table = make(tmp_path, rows=200)
+    settings = params(table, threads=threads)
+    said: list[str] = []
+    run(table, settings, said)
     first = shas(tmp_path)
-    run(table, params(table))
+    run(table, settings)
     assert shas(tmp_path) == first
+    assert {"trial", "release"} <= {line.split(":")[0] for line in said}
 
 
 def test_another_seed_gives_another_model(tmp_path: Path) -> None:
