@@ -154,7 +154,7 @@ class _Lines:
         if not chunk or len(self._rest) > LINE_LIMIT:
             whole, self._rest = [*whole, self._rest], b""
         for line in whole:
-            text = "".join(c if c.isprintable() else " " for c in line[:LINE_LIMIT].decode("utf-8", "replace")).strip()
+            text = "".join(c if c.isprintable() else " " for c in line[:LINE_LIMIT].decode("utf-8", "replace")).rstrip()
             if text:
                 yield text
 
