@@ -45,7 +45,7 @@ class Expectations:
         """One list of findings for each of `partitions`, which share one schema."""
         if not self.rules:
             return [[] for _ in partitions]
-        frames = [plain(data).to_pandas() for data in partitions]
+        frames = [_frame(data) for data in partitions]
         everything = frozenset(self._built)
         todo = [everything] * len(frames) if len(frames) == 1 else self._open_questions(frames)
         return [self._alone(frame, wanted) for frame, wanted in zip(frames, todo, strict=True)]
@@ -84,6 +84,18 @@ class Expectations:
             for index, rule in self.rules
             if index in wanted and not results[index].success
         ]
+
+
+def _frame(data: pa.Table) -> pd.DataFrame:
+    """`data` as pandas, narrow whole numbers widened: Great Expectations compares others value by value in Python."""
+    import pyarrow as pa
+
+    data = plain(data)
+    for index, field in enumerate(data.schema):
+        if pa.types.is_integer(field.type) and field.type.bit_width < 64:
+            data = data.set_column(index, field.name, data.column(index).cast(pa.int64()))
+    frame: pd.DataFrame = data.to_pandas()
+    return frame
 
 
 def _great_expectations() -> Any:
