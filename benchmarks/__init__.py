@@ -1,0 +1,1 @@
+"""Measured comparisons: `make bench`, or `python -m benchmarks.run --only NAME ...`."""
