@@ -34,7 +34,7 @@ class GateResult:
 
 
 def as_json(results: Sequence[GateResult]) -> dict[str, Any]:
-    """The contents of `gates.json`."""
+    """The gates' part of `gates.json`."""
     return {
         "passed": not any(result.refuses for result in results),
         "gates": [{**asdict(result), "mode": result.mode.value} for result in results],

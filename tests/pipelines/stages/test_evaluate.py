@@ -124,6 +124,7 @@ def test_without_a_champion_every_out_is_written_and_the_gates_pass(first):
     assert found["test"] == {"rows": found["test"]["rows"], "days": ["2024-01-26", "2024-01-30"]}
     assert found["challenger"]["auc"] > 0.7
     assert gates["passed"]
+    assert gates["model_sha256"] == sha256_file(first / "out/train/release.json")
     assert "there is no champion yet" in [gate["sentence"] for gate in gates["gates"]]
 
 
