@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from pipelines.authoring.source import GIVEN, Events
+from pipelines.authoring.source import Events
 from pipelines.engines.sources import EPOCH, quoted
 
 if TYPE_CHECKING:
@@ -111,8 +111,6 @@ def _column(
             use, why = Use.NONE, "all its values are one" if known else "all null"
         elif worst[1] > 0.5:
             use, why = Use.NONE, "nothing but nulls on most days"
-        elif name in GIVEN:
-            use, why = Use.NONE, "the framework has a column of that name: rename it to use it"
     return Column(use=use, why=why, **facts)
 
 

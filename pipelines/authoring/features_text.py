@@ -231,7 +231,7 @@ def _casts(draft: Draft) -> list[str]:
 def _hour(draft: Draft) -> str:
     """The name of the feature that is the event's hour, if its time has one and may be read."""
     time: Column = next(column for column in draft.columns if column.name == draft.events.time)
-    if time.type != "timestamp" or time.name == "event_date" or not _has_hours(draft):
+    if time.type != "timestamp" or not _has_hours(draft):
         return ""
     taken = {column.name.lower() for column in draft.columns}
     return next(name for name in ("hour", "event_hour", "hour_of_event", "hour_of_the_event") if name not in taken)

@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from pipelines.authoring.columns import Column, looks_like_id
-from pipelines.authoring.source import GIVEN, Events
+from pipelines.authoring.source import Events
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,7 +57,7 @@ def _usable(column: Column, events: Events) -> bool:
     if column.name == events.time:
         return True
     # Other times and decimals may be unique by chance today, and quarantine a day that repeats one tomorrow.
-    return column.type.startswith(("int", "uint", "string")) and column.name not in GIVEN
+    return column.type.startswith(("int", "uint", "string"))
 
 
 def _candidates(order: Sequence[Column], events: Events) -> Iterator[tuple[str, ...]]:

@@ -21,6 +21,7 @@ from pipelines.config.model import Task
 from pipelines.config.settings import Settings
 
 Say = Callable[[str], None]
+_KEY = "the key"
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def _without_key(columns: tuple[Column, ...], key: Sequence[str]) -> tuple[Colum
     """A column that is the whole key says nothing that could be learnt."""
     if len(key) != 1:
         return columns
-    return tuple(replace(c, use=Use.NONE, why="the key") if c.name == key[0] else c for c in columns)
+    return tuple(replace(c, use=Use.NONE, why=_KEY) if c.name == key[0] else c for c in columns)
 
 
 def _notes(draft: Draft) -> tuple[str, ...]:
@@ -119,6 +120,6 @@ def _notes(draft: Draft) -> tuple[str, ...]:
         for name, value in draft.leaks.items()
     ]
     doubts = [f"{name}: {why}; is it known before the event?" for name, why in draft.suspects.items()]
-    left_out = [f"not used: {line}" for line in left_out_lines(c for c in draft.left_out if c.name not in draft.key)]
+    left_out = [f"not used: {line}" for line in left_out_lines(c for c in draft.left_out if c.why != _KEY)]
     bare = [] if draft.features else ["no column of the file can be used: only the calendar and the label's past are"]
     return (*leaks, *doubts, *draft.plan.notes, *draft.events.notes, *bare, *left_out)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MIN_DAYS = 20
-# The framework gives events columns of these names; one of the file's own is left alone where only the case differs.
+# The framework gives events columns of these names, and hides those that the file has.
 GIVEN = ("row_id", "event_date", "label", "known_at", "file_row_number")
 _LEGAL = re.compile(r"[A-Za-z][A-Za-z0-9_ .-]{0,127}\Z", re.ASCII)
 
@@ -72,7 +72,7 @@ def read_events(path: Path, label: str, time: str, say: Callable[[str], None]) -
             f"{shorten(repr(label))} cannot be both", where="--label and --time", remedy="name two columns"
         )
     notes: list[str] = []
-    data, renamed = _legal_names(data, notes)
+    data, renamed = _legal_names(data, label, notes)
     label, time = renamed.get(label, label), renamed.get(time, time)
     data = _plain(data, label, time, notes)
     data, days = into_days(timed(data, time, notes), time)
@@ -113,15 +113,18 @@ def _require(data: pa.Table, column: str, option: str) -> None:
     )
 
 
-def _legal_names(data: pa.Table, notes: list[str]) -> tuple[pa.Table, dict[str, str]]:
+def _legal_names(data: pa.Table, label: str, notes: list[str]) -> tuple[pa.Table, dict[str, str]]:
     """The table with names that may stand in `model.yaml`, and old -> new name where they differ."""
     renamed: dict[str, str] = {}
     for old in data.column_names:
-        odd = old.lower() in GIVEN and old not in GIVEN
-        if _LEGAL.match(old) and not odd:
+        own = old.lower() in GIVEN and not old == label == "label"
+        if _LEGAL.match(old) and not own:
             continue
         stem = re.sub(r"[^A-Za-z0-9]+", "_", old).strip("_")[:100]
-        stem = f"{stem}_" if stem.lower() in GIVEN else stem if stem[:1].isalpha() else f"column_{stem}".rstrip("_")
+        if stem.lower() in GIVEN:
+            stem = f"source_{stem.lower()}"
+        elif not stem[:1].isalpha():
+            stem = f"column_{stem}".rstrip("_")
         taken = {*data.column_names, *renamed.values()}
         renamed[old] = next(name for name in (stem, *(f"{stem}_{n}" for n in range(2, 3000))) if name not in taken)
     for old, new in renamed.items():
