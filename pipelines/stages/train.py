@@ -101,8 +101,6 @@ def read_schema(path: Path) -> tuple[tuple[Feature, ...], str]:
 
 def signature(params: RunParams, survey: Survey, features_sha256: str, shas: dict[str, str]) -> Signature:
     """What the models of this run expect and where they come from."""
-    import xgboost
-
     return Signature(
         task=params.task,
         classes=params.label.classes,
@@ -110,7 +108,7 @@ def signature(params: RunParams, survey: Survey, features_sha256: str, shas: dic
         vocabularies=dict(survey.columns.vocabularies),
         label=params.label.expression,
         seed=params.training.seed,
-        xgboost=xgboost.__version__,
+        xgboost=model_file.xgboost_version(),
         features_sha256=features_sha256,
         model_sha256=shas["release"],
         trial_sha256=shas["trial"],

@@ -93,6 +93,13 @@ class Signature(Strict):
         files.write_json(path, self.model_dump(mode="json"))
 
 
+def xgboost_version() -> str:
+    """The version of XGBoost that models are written with here."""
+    import xgboost
+
+    return str(xgboost.__version__)
+
+
 def save(path: Path, booster: Booster) -> str:
     """Put `booster` at `path` as XGBoost JSON and give its sha256: the same training gives the same bytes."""
     raw = bytes(booster.save_raw(raw_format="json"))

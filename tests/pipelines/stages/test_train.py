@@ -160,3 +160,10 @@ def test_a_monotone_constraint_on_no_number_is_refused(tmp_path: Path) -> None:
     table = make(tmp_path)
     with pytest.raises(ConfigError, match="place"):
         run(table, params(table, monotone={"place": 1}))
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"features": [{"name": "a", "kind": "text"}], "sha256": "f"}', "no"])
+def test_a_spoilt_schema_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "schema.json").write_text(text)
+    with pytest.raises(IntegrityError, match=r"schema\.json"):
+        train.read_schema(tmp_path / "schema.json")
