@@ -180,7 +180,7 @@ class Training(Strict):
 
 
 class Evaluation(Strict):
-    """What the evaluation reports. `slices` are columns of the feature table or keys of the events table."""
+    """What the evaluation reports. `slices` are columns of the feature table."""
 
     slices: Annotated[tuple[Column, ...], Field(strict=False)] = ()
     min_slice_rows: Annotated[int, Field(ge=1, le=10**9)] = 200
@@ -197,7 +197,7 @@ class ChampionGate(Strict):
 
 
 class Gates(Strict):
-    """`floors`: metric must be at least; `ceilings`: at most. `agreement`: mean |trial - release| score, at most."""
+    """`floors`: metric must be at least; `ceilings`: at most. `agreement`: mean score difference of trial and release."""
 
     floors: dict[str, float] = {}
     ceilings: dict[str, float] = {}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.params import RunParams
-from pipelines.engines.matrix import contributions
+from pipelines.engines.matrix import contributions, predict
 from pipelines.engines.rows import Rows
 from pipelines.errors import ConfigError, DataError
 from pipelines.evaluation import baseline, champion, comparison, slices
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from xgboost import Booster
 
     from pipelines.engines.matrix import Progress
+
+AGREEMENT_ROWS = 20_000
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def evaluate(root: Path, params: RunParams, ours: Challenger, progress: Progress
             "no labelled row to judge on", where=f"{span.test_start} to {span.test_end}", remedy="ingest these days"
         )
     unseen = _unseen(scored, rival, root, params, shares=shares)
-    measured = _measured(params, ours, scored, unseen, rival)
+    measured = _measured(params, ours, scored, unseen, rival, _agreement(train, ours))
     enough = unseen is not None and len(unseen) >= params.gates.champion.min_rows
     shown = unseen if unseen is not None and enough else scored
     names = [CHALLENGER, CHAMPION] if enough else [CHALLENGER]
@@ -118,8 +120,23 @@ def _unseen(
     return comparison.with_champion(rows, rival, root, params)
 
 
+def _agreement(train: Rows, ours: Challenger) -> Agreement:
+    """Trial and release on a sample of the trial's training days, which both have seen.
+
+    On the test days they differ by what the release has learnt there, which is what it was refitted for.
+    """
+    batches = sample(train, ours.signature.names, AGREEMENT_ROWS).to_batches()
+    trial, release = (predict(booster, ours.signature, batches) for booster in (ours.trial, ours.release))
+    return Agreement.of(trial, release)
+
+
 def _measured(
-    params: RunParams, ours: Challenger, scored: Scored, unseen: Scored | None, rival: champion.Champion | None
+    params: RunParams,
+    ours: Challenger,
+    scored: Scored,
+    unseen: Scored | None,
+    rival: champion.Champion | None,
+    agreement: Agreement,
 ) -> Measured:
     trial, release = scored.scores[CHALLENGER], scored.scores[RELEASE]
     whole = {name: compute(params.task, scored.label, scored.scores[name]) for name in (CHALLENGER, BASELINE)}
@@ -134,7 +151,7 @@ def _measured(
         challenger=whole[CHALLENGER],
         baseline=whole[BASELINE],
         compared=compared,
-        agreement=Agreement.of(trial, release),
+        agreement=agreement,
         trial_scores=ScoreFacts.of(trial),
         release_scores=ScoreFacts.of(release),
         release={"rounds": ours.rounds},

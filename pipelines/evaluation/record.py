@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,7 @@ class ScoreFacts:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far the release's scores are from the trial's on the test rows; None where scores are no numbers.
+    """How far the release's scores are from the trial's on `rows` rows both have seen; None where they are no numbers.
 
     A row's difference is half the sum over classes of |trial - release|: for two classes |difference of probability|;
     for a regression it is |difference of value|.
@@ -48,6 +48,7 @@ class Agreement:
 
     mean: float | None
     max: float | None
+    rows: int = 0
 
     @classmethod
     def of(cls, trial: NDArray[Any], release: NDArray[Any]) -> Agreement:
@@ -58,8 +59,8 @@ class Agreement:
         if apart.ndim == 2:
             apart = apart.sum(axis=1) / 2
         if not len(apart) or not np.isfinite(apart).all():
-            return cls(None, None)
-        return cls(rounded(float(np.mean(apart))), rounded(float(np.max(apart))))
+            return cls(None, None, len(apart))
+        return cls(rounded(float(np.mean(apart))), rounded(float(np.max(apart))), len(apart))
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class Measured:
             "baseline": self.baseline,
             "compared": _compared_json(compared) if compared else None,
             "test": {"rows": self.rows, "days": [day.isoformat() for day in self.days]},
-            "agreement": {"mean": self.agreement.mean, "max": self.agreement.max},
+            "agreement": asdict(self.agreement),
             "release": self.release,
         }
 

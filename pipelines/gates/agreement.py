@@ -8,9 +8,9 @@ from pipelines.gates.base import GateResult, number
 
 
 def judge(measured: Measured, gates: Gates) -> list[GateResult]:
-    """One answer: the mean difference of the two models' scores on the test rows is within the bound."""
+    """One answer: the mean difference of the two models' scores on rows both have seen is within the bound."""
     mean, bound = measured.agreement.mean, gates.agreement
-    evidence = {"max": measured.agreement.max, "rows": measured.rows}
+    evidence = {"max": measured.agreement.max, "rows": measured.agreement.rows}
     if mean is None:
         sentence = "trial and release cannot be compared: some of their scores are no numbers"
         return [GateResult("agreement", False, None, bound, sentence, evidence=evidence)]

@@ -93,7 +93,7 @@ def _swap(ledger: Ledger, registry: Registry, model: str, run: dict[str, Any], s
         model_sha256=run["gates"]["model_sha256"],
         since=datetime.now(UTC),
         reason=champions.Reason(kind="better" if standing else "first", text=_sentence(run["gates"])),
-        approver="gates",
+        approver="operator" if run["mode"] is Promotion.MANUAL else "gates",
         evidence=run["gates"],
         window=champions.ChampionWindow.of(run["params"].span),
         metrics=run["metrics"]["challenger"],
