@@ -42,8 +42,8 @@ lint: dev ## ruff, strict types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: dev ## measured comparisons, into benchmarks/results/
-	@set -e; for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
+bench: env ## measured comparisons, into benchmarks/results/; ARGS="--only help real" for some
+	@$(BIN)/python -m benchmarks.run $(ARGS)
 
 lock: $(UV) ## compile requirements*.txt anew into requirements*.lock
 	$(LOCK) requirements.txt -o requirements.lock

@@ -96,7 +96,8 @@ def _done(target: Path, mark: dict[str, object]) -> bool:
     found = json.loads(path.read_text())
     sizes = found.pop("sizes")
     files = {file.name: file.stat().st_size for file in (target / "flights").glob("*.parquet")}
-    return found == mark and files == sizes
+    same: bool = found == mark and files == sizes
+    return same
 
 
 def main() -> None:

@@ -27,6 +27,8 @@ def write_job(path: Path, folder: Path, lake: Path, as_of: date) -> RunParams:
 def _job(model: Model, params: RunParams, folder: Path, lake: Path) -> dict[str, Any]:
     if params.task != "binary":
         raise SystemExit("the bare script knows binary models only")
+    if params.training.class_weight != "none" or params.training.hpo.trials:
+        raise SystemExit("the bare script knows neither class weights nor a search for parameters")
     span, training = params.span.model_dump(mode="json"), params.training
     booster = training.booster.model_dump()
     max_bin = booster.pop("max_bin")
