@@ -197,7 +197,7 @@ class ChampionGate(Strict):
 
 
 class Gates(Strict):
-    """`floors`: metric must be at least; `ceilings`: at most. `agreement`: mean score difference of trial and release."""
+    """`floors`: at least; `ceilings`: at most. `agreement`: mean difference of trial and release scores."""
 
     floors: dict[str, float] = {}
     ceilings: dict[str, float] = {}
