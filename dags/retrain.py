@@ -52,8 +52,8 @@ def params(model: Model) -> dict[str, Param]:
             type="string",
             enum=[mode.value for mode in Promotion],
             title="Promotion mode",
-            description_md="`auto`: a challenger that passes becomes champion. `manual`: a person promotes it. "
-            "`dry_run`: only record what would happen.",
+            description_md="*auto*: a challenger that passes becomes champion. *manual*: a person promotes it. "
+            "*dry_run*: only record what would happen.",
         ),
         "hpo_trials": Param(
             model.training.hpo.trials,
@@ -64,7 +64,13 @@ def params(model: Model) -> dict[str, Param]:
             description_md="Trials of the search for parameters; 0 for none.",
         ),
         "note": Param(
-            "", type="string", maxLength=500, pattern=NOTE, title="Note", description_md="Why; kept with the run."
+            # Airflow's page takes an empty text for a missing one, and a missing one must be allowed then.
+            None,
+            type=["null", "string"],
+            maxLength=500,
+            pattern=NOTE,
+            title="Note",
+            description_md="Why; kept with the run.",
         ),
     }
 

@@ -42,8 +42,8 @@ def snapshot(model: str) -> CallOf:
         as_of = names.day(asked["as_of"], where="as_of") if asked["as_of"] else _newest_day(model, suffix)
         # JSON Schema takes 60.0 for an integer.
         numbers = {key: int(asked[key]) for key in ("train_days", "test_days", "hpo_trials")}
-        params = asked | numbers | {"as_of": as_of.isoformat(), "key": context["dag_run"].run_id}
-        return Call(run=f"{as_of.isoformat()}-{suffix}", params=params)
+        texts = {"as_of": as_of.isoformat(), "note": asked["note"] or "", "key": context["dag_run"].run_id}
+        return Call(run=f"{as_of.isoformat()}-{suffix}", params=asked | numbers | texts)
 
     return call
 
@@ -99,8 +99,8 @@ def _suffix(context: Context) -> str:
 
 
 def _newest_day(model: str, suffix: str) -> date:
-    from pipelines.ledger.manifest import load_manifest
     from pipelines.ledger.git import Ledger
+    from pipelines.ledger.manifest import load_manifest
 
     current = settings.load()
     ledger = Ledger.open(current, model)

@@ -84,6 +84,7 @@ CASES = {
     "snapshot": snapshot(params=ASKED | {"train_days": 20.0}),
     "snapshot, second try": snapshot(attempt=3),
     "snapshot, other run": snapshot(run_id="manual__2"),
+    "snapshot, no note": snapshot(params=ASKED | {"note": None}),
     "snapshot, evil note": snapshot(params=ASKED | {"note": EVIL}),
     "snapshot, unknown key": snapshot(params=ASKED | {"trian_days": 1}),
     "snapshot, newest day": snapshot(params=ASKED | {"as_of": None}),
@@ -228,6 +229,7 @@ def test_a_run_that_a_first_try_has_opened_is_found_again(found) -> None:
 
 def test_text_of_a_parameter_stays_text(found) -> None:
     assert json.loads(found["snapshot, evil note"]["argv"][-1])["note"] == EVIL
+    assert json.loads(found["snapshot, no note"]["argv"][-1])["note"] == ""
 
 
 @pytest.mark.parametrize(
