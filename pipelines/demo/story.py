@@ -136,7 +136,10 @@ def tell(settings: Settings, progress: Progress) -> None:
     for as_of in AS_OF:
         run = f"demo-as-of-{as_of}"
         story.run(retrain, run, {"as_of": as_of, "note": f"demo, as of {as_of}"})
-        runs.append([(retrain, run), *story.follow(retrain, run)])
+        followed = story.follow(retrain, run)
+        if not followed:
+            progress(f"{retrain} {run}: the gates refused the challenger; the champion stays")
+        runs.append([(retrain, run), *followed])
     table.show(settings, story.airflow, MODEL, runs)
     if not story.changed:
         progress("all of this was done before; nothing has changed")

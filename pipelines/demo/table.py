@@ -19,6 +19,8 @@ from pipelines.ledger.git import Ledger
 from pipelines.services import airflow_config, components
 
 DagRun = tuple[str, str]
+# Where there is no terminal to ask.
+PLAIN_WIDTH = 110
 METRICS = ("auc", "pr_auc", "log_loss", "brier", "calibration_error")
 
 
@@ -60,7 +62,7 @@ def print_rows(rows: Sequence[Row]) -> None:
         table.add_column("refused" if row.version is None else f"version {row.version}", justify="right")
     for label, values in _lines(rows):
         table.add_row(label, *values)
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH).print(table)
     for row in rows:
         for gate in row.gates:
             _tell(f"{row.span[3]}  {'passed' if gate['passed'] else 'FAILED'}  {gate['name']}: {gate['sentence']}")
