@@ -74,7 +74,7 @@ def reproduce(settings: Settings, model: str, version: int, folder: Path | None,
     tag = _tag(settings, ledger, version)
     with ExitStack() as stack:
         root = _empty(folder) if folder else Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="reproduce-")))
-        git(root, "clone", "--quiet", "--no-tags", "--branch", tag, "--template=", str(ledger.mirror), ".")
+        git(root, "clone", "--quiet", "--single-branch", "--branch", tag, "--template=", str(ledger.mirror), ".")
         recorded = read_json(root / "out/evaluate/gates.json")["model_sha256"], sha256_file(root / METRICS)
         _bring(settings, ledger, root)
         for name in STAGES:
