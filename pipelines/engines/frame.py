@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,12 +58,15 @@ class Frame:
             check_rows(table, sum(self.days[day] for day in days), month)
             yield month, self._finished(table, min(days), max(days), month, label)
 
-    def _query(self, first: date, last: date) -> str:
+    @cached_property
+    def _sql(self) -> str:
         import ibis
 
-        table = self.expression
-        asked = table.filter(table.row_id >= first_row_id(first), table.row_id < until_row_id(last))
-        return str(ibis.to_sql(asked.order_by("row_id"), dialect="duckdb"))
+        return str(ibis.to_sql(self.expression, dialect="duckdb"))
+
+    def _query(self, first: date, last: date) -> str:
+        days = f"row_id >= {first_row_id(first)} AND row_id < {until_row_id(last)}"
+        return f"SELECT * FROM ({self._sql}) WHERE {days} ORDER BY row_id"  # noqa: S608
 
     def _finished(self, table: pa.Table, first: date, last: date, month: str, label: bool) -> pa.Table:
         """The month's table with its day and, if asked for, its label, which nothing but the framework joins."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import ibis
 
 LABELS = "labels"
+_DUCKDB_OWN = {"filename", "file_index", "file_row_number"}
 _EVENT_COLUMNS = ("row_id", "event_date", "label", "known_at")
 
 
@@ -54,14 +55,14 @@ def _create_raw(
     if not files:
         raise DataError("no accepted partition", where=f"table {name}", remedy="ingest it, or drop it from model.yaml")
     paths = ", ".join(text(str(file.path)) for file in files)
-    source = f"read_parquet([{paths}], union_by_name=true, filename='_file', file_row_number=true)"
+    source = f"read_parquet([{paths}], union_by_name=true, hive_partitioning=false)"
     columns = _columns(connection, source, name)
     given = _given(table)
     shown = [_plain(column, kind) for column, kind in columns.items() if column not in given[:2]]
     if "event_date" in given:
-        # By the file's name, never by its place in the list: which files DuckDB skips must not matter.
-        days = ", ".join(f"{text(str(file.path))}: DATE '{file.day}'" for file in files)
-        shown.append(f"(MAP {{{days}}})[_file] AS event_date")
+        # By the file's place in the list, not its name: two days of the same bytes may be one object in the cache.
+        days = ", ".join(f"DATE '{file.day}'" for file in files)
+        shown.append(f"([{days}])[CAST(file_index AS BIGINT) + 1] AS event_date")
     if "row_id" in given:
         shown.append(f"CAST(event_date - DATE '{EPOCH}' AS BIGINT) * {DAY_ROWS} + file_row_number AS row_id")
     _view(connection, raw_view(name), f"SELECT {', '.join(shown)} FROM {source}")  # noqa: S608
@@ -116,7 +117,11 @@ def _columns(connection: duckdb.DuckDBPyConnection, source: str, name: str) -> d
     except duckdb.Error as error:
         reason = shorten(" ".join(str(error).split()), 160)
         raise DataError(reason, where=f"table {name}", remedy="pull its files again from the ledger") from None
-    return {str(row[0]): str(row[1]) for row in found if row[0] not in {"_file", "file_row_number"}}
+    columns = {str(row[0]): str(row[1]) for row in found}
+    taken = sorted(_DUCKDB_OWN & {column.lower() for column in columns})
+    if taken:
+        raise DataError(f"column {taken[0]} has a name that DuckDB uses", where=f"table {name}", remedy="rename it")
+    return columns
 
 
 def _view(connection: duckdb.DuckDBPyConnection, name: str, query: str) -> None:

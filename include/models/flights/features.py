@@ -1,128 +1,93 @@
-"""Flights: what is known of a day's flights when the day begins."""
+"""Features of a flight out of New York, as known at the midnight before it: schedule, plane, weather, recent lateness.
+
+The day's schedule is published, so its flights may be counted; who was late is known two days back at the nearest.
+"""
 
 from datetime import date
 
 import ibis
-from ibis import Table, _
+from ibis import Table
 
 from pipelines.features import add_calendar, attach, bucket, daily_count, finish, lookup, trailing_rate
 
-GROUPS = {
+SCHEDULE = ["day_of_week", "is_weekend", "day_of_month", "day_part", "dep_minute", "arr_minute"]
+FLIGHT = ["carrier", "origin", "dest", "route", "distance"]
+PLANE = ["plane_age", "seats", "engines", "engine", "manufacturer"]
+HOUR_NOW = ["temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib"]
+HOURS_AROUND = ["rain_before", "rain_after", "murky_hours", "pressure_change", "day_rain", "day_wind"]
+
+# Late rates: of everything, then by what tends to matter. Groups with few flights lean on the rate of all flights.
+LATE_BY = {
     "all": [],
     "carrier": "carrier",
     "origin": "origin",
     "dest": "dest",
-    "route": ["origin", "dest", "carrier"],
-    "hour": ["origin", "part_of_day"],
-    "flight": ["carrier", "flight"],
+    "route": ["origin", "dest"],
+    "hour": ["origin", "day_part"],
 }
+LATE_DAYS = [7, 28]
+BUSY = {
+    "origin": "origin",
+    "origin_hour": ["origin", "hour"],
+    "carrier_hour": ["origin", "carrier", "hour"],
+    "dest_hour": ["dest", "hour"],
+}
+YESTERDAY = {"origin": "origin", "carrier": "carrier"}
 
 
 def build(tables: dict[str, Table], as_of: date) -> Table:
-    """One row for each flight: its schedule, its plane, its weather, and how late flights like it were lately."""
-    flights, labels = with_keys(tables["flights"]), with_keys(tables["labels"])
+    """One row a flight: `row_id`, `known_at` and the 49 features."""
+    flights, labels = with_day_part(tables["flights"]), with_day_part(tables["labels"])
     rows = attach(
         add_calendar(flights, "day_of_week", "is_weekend", "day_of_month"),
-        lookup(planes(tables["planes"]), "tailnum", ["plane_year", "seats", "engines", "engine_type", "manufacturer"]),
-        lookup(weather(tables["weather"]), ["origin", "time_hour"], WEATHER),
-        trailing_rate(flights, labels, GROUPS, days=[7, 28], name="late", smooth=20),
-        daily_count(
-            flights,
-            {
-                "origin_hour": ["origin", "hour"],
-                "origin_carrier_hour": ["origin", "carrier", "hour"],
-                "origin": "origin",
-                "dest_hour": ["dest", "hour"],
-            },
-            name="scheduled",
-        ),
-        daily_count(flights, {"origin": "origin", "carrier": "carrier"}, days_ago=1, name="yesterday"),
+        lookup(tables["planes"], "tailnum", {"built": "year"} | {name: name for name in PLANE[1:]}),
+        lookup(weather(tables["weather"]), ["origin", "time_hour"], HOUR_NOW + HOURS_AROUND),
+        trailing_rate(flights, labels, LATE_BY, LATE_DAYS, name="late", smooth=20),
+        daily_count(flights, BUSY, name="scheduled"),
+        daily_count(flights, YESTERDAY, days_ago=1, name="yesterday"),
     )
     rows = rows.mutate(
-        plane_age=rows.event_date.year() - rows.plane_year,
-        minutes=(rows.sched_dep_time // 100 * 60 + rows.sched_dep_time % 100).cast("int16"),
-        arr_minutes=(rows.sched_arr_time // 100 * 60 + rows.sched_arr_time % 100).cast("int16"),
+        dep_minute=minute_of_day(rows.sched_dep_time),
+        arr_minute=minute_of_day(rows.sched_arr_time),
         route=rows.origin + "-" + rows.dest,
+        plane_age=(rows.event_date.year() - rows.built).cast("int16"),
     )
-    return finish(rows, FEATURES)
+    late = [f"late_{group}_{days}d" for group in LATE_BY for days in LATE_DAYS]
+    counts = [f"scheduled_{group}" for group in BUSY] + [f"yesterday_{group}" for group in YESTERDAY]
+    return finish(rows, [*SCHEDULE, *FLIGHT, *PLANE, *HOUR_NOW, *HOURS_AROUND, *late, *counts])
 
 
-def with_keys(flights: Table) -> Table:
-    """Flights with the keys that trailing rates go by."""
-    return flights.mutate(part_of_day=bucket(flights.hour, 3))
+def with_day_part(flights: Table) -> Table:
+    """Adds the three-hour part of the day in which departure is scheduled: lateness grows from morning to night."""
+    return flights.mutate(day_part=bucket(flights.hour, 3))
 
 
-def planes(table: Table) -> Table:
-    return table.select("tailnum", "seats", "engines", "manufacturer", plane_year="year", engine_type="engine")
+def minute_of_day(clock: ibis.Value) -> ibis.Value:
+    """515, which stands for 5:15, as 315."""
+    return (clock // 100 * 60 + clock % 100).cast("int16")
 
 
-WEATHER = [
-    "temp",
-    "dewp",
-    "humid",
-    "wind_speed",
-    "wind_gust",
-    "wind_dir",
-    "precip",
-    "pressure",
-    "visib",
-    "rain_before",
-    "rain_after",
-    "pressure_change",
-    "low_visib",
-    "day_rain",
-    "day_wind",
-]
+def weather(hourly: Table) -> Table:
+    """Each hour at each airport with the hours around it, none of them after its own day: that day is the forecast.
 
-
-def weather(table: Table) -> Table:
-    """The hourly weather with what its neighbouring hours say; sums over integers, as they must not depend on order."""
-    hour = (table.time_hour.epoch_seconds() // 3600).cast("int64")
-    t = table.mutate(
-        _hour=hour,
-        _rain=(table.precip * 100).round().cast("int64"),
-        _p=(table.pressure * 10).round().cast("int64"),
-        _v=(table.visib < 3).cast("int64"),
-        _w=table.wind_speed.round().cast("int64"),
+    Rain is summed in hundredths of an inch and pressure compared in tenths of a millibar, as integers, so that the
+    order of rows cannot matter.
+    """
+    hourly = hourly.mutate(
+        at=(hourly.time_hour.epoch_seconds() // 3600).cast("int64"),
+        rain=(hourly.precip * 100).round().cast("int64"),
+        murky=(hourly.visib < 3).cast("int64"),
+        tenths=(hourly.pressure * 10).round().cast("int64"),
     )
-
-    def around(a, b):
-        return ibis.range_window(preceding=a, following=b, group_by=["origin", "event_date"], order_by="_hour")
-
     day = ibis.window(group_by=["origin", "event_date"])
-    before = ibis.range_window(preceding=3, following=0, group_by=["origin"], order_by="_hour")
-    return t.mutate(
-        rain_before=t._rain.sum().over(before).cast("int32"),
-        rain_after=t._rain.sum().over(around(0, 3)).cast("int32"),
-        low_visib=t._v.sum().over(around(6, 3)).cast("int32"),
-        pressure_change=(t._p - t._p.max().over(before)).cast("int32"),
-        day_rain=t._rain.sum().over(day).cast("int32"),
-        day_wind=t._w.max().over(day).cast("int32"),
+    before = ibis.range_window(preceding=3, following=0, group_by=["origin"], order_by="at")
+    after = ibis.range_window(preceding=0, following=3, group_by=["origin", "event_date"], order_by="at")
+    around = ibis.range_window(preceding=6, following=3, group_by=["origin", "event_date"], order_by="at")
+    return hourly.mutate(
+        rain_before=hourly.rain.sum().over(before).cast("int32"),
+        rain_after=hourly.rain.sum().over(after).cast("int32"),
+        murky_hours=hourly.murky.sum().over(around).cast("int32"),
+        pressure_change=(hourly.tenths - hourly.tenths.max().over(before)).cast("int32"),
+        day_rain=hourly.rain.sum().over(day).cast("int32"),
+        day_wind=hourly.wind_speed.max().over(day),
     )
-
-
-FEATURES = [
-    "day_of_week",
-    "is_weekend",
-    "day_of_month",
-    "minutes",
-    "arr_minutes",
-    "carrier",
-    "origin",
-    "dest",
-    "route",
-    "distance",
-    "plane_age",
-    "seats",
-    "engines",
-    "engine_type",
-    "manufacturer",
-    *WEATHER,
-    *[f"late_{g}_{d}d" for g in GROUPS for d in (7, 28)],
-    "scheduled_origin_hour",
-    "scheduled_origin_carrier_hour",
-    "scheduled_origin",
-    "scheduled_dest_hour",
-    "yesterday_origin",
-    "yesterday_carrier",
-]

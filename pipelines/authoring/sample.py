@@ -1,0 +1,78 @@
+"""The files that a check of a model reads: what was ingested, or, before the first ingest, the lake as it lies."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+from pipelines.config.model import Model, Role
+from pipelines.config.names import STATIC
+from pipelines.config.settings import Settings
+from pipelines.engines.sources import SourceFile
+from pipelines.errors import DataError, InputError
+from pipelines.ledger.git import Ledger
+from pipelines.ledger.manifest import Manifest, Partition, load_manifest
+from pipelines.ledger.store import Store
+from pipelines.storage.lake import Source
+
+
+def newest_files(settings: Settings, name: str, model: Model) -> tuple[str, list[SourceFile]]:
+    """Where the data was found (`ledger` or `lake`), and the files of the newest window that a retraining would read.
+
+    Raises:
+        DataError: neither holds a day of events.
+        IntegrityError: the ledger's bytes are not to be had.
+    """
+    try:
+        ledger = Ledger.open(settings, name)
+    except InputError:
+        return "lake", _from_lake(settings, model)
+    manifest = load_manifest(ledger) if ledger.head("data") else Manifest()
+    if not manifest.days(model.events):
+        return "lake", _from_lake(settings, model)
+    return "ledger", _from_ledger(settings, ledger, manifest, model)
+
+
+def _from_ledger(settings: Settings, ledger: Ledger, manifest: Manifest, model: Model) -> list[SourceFile]:
+    days = _window(model, manifest.days(model.events)[-1])
+    wanted: list[tuple[Partition, date | None]] = []
+    for table, config in model.tables.items():
+        asked = [None] if config.role is Role.STATIC else days
+        found = [(manifest.accepted(table, day.isoformat() if day else STATIC), day) for day in asked]
+        wanted += [(item, day) for item, day in found if item]
+    store = Store.open(settings, settings.workspaces / ledger.model / "data", scm=False)
+    try:
+        store.fetch(item.md5 for item, _ in wanted)
+        return [SourceFile(item.table, day, store.cached(item.md5), item.rows) for item, day in wanted]
+    finally:
+        store.close()
+
+
+def _from_lake(settings: Settings, model: Model) -> list[SourceFile]:
+    import pyarrow.parquet as pq
+
+    source = Source(settings.lake)
+    last = model.schedule.end or datetime.now(UTC).date()
+    events = model.tables[model.events]
+    while last >= model.schedule.start and not source.locate(events, last.isoformat()).is_file():
+        last -= timedelta(days=1)
+    if last < model.schedule.start:
+        raise DataError(
+            "neither the ledger nor the lake holds a day of events",
+            where=str(source.locate(events, model.schedule.start.isoformat())),
+            remedy="put partitions there, or set EVERGREEN_LAKE",
+        )
+    files = []
+    for table, config in model.tables.items():
+        for day in [None] if config.role is Role.STATIC else _window(model, last):
+            path = source.locate(config, day.isoformat() if day else STATIC)
+            if path.is_file():
+                files.append(SourceFile(table, day, path, pq.read_metadata(path).num_rows))
+    return files
+
+
+def _window(model: Model, last: date) -> list[date]:
+    """All days that a retraining as of `last` would look at."""
+    window = model.window
+    back = window.train_days + window.test_days + window.gap_days + window.lookback_days + model.label.maturity_days
+    first = max(model.schedule.start, last - timedelta(days=back))
+    return [first + timedelta(days=number) for number in range((last - first).days + 1)]
