@@ -79,18 +79,19 @@ def stage(
     ] = False,
 ) -> None:
     """One stage of one run, under the stage contract; the last line of output is its result as JSON."""
-    from pipelines.runs import contract
+    from pipelines.runs.contract import run_step
+    from pipelines.runs.here import run_here
 
     say = log_line(model=model, run=run_id, stage=step.value)
     if here:
-        result = contract.run_here(Path.cwd(), step.value, say)
+        result = run_here(Path.cwd(), step.value, say)
     else:
         if not model or (not run_id and step is not Step.INGEST):
             raise ConfigError(
                 "--model and --run are needed", where=f"evergreen stage {step}", remedy="or --here in a run"
             )
         run_id = names.check_run_id(run_id) if run_id else run_id
-        result = contract.run_step(settings.load(), names.model_name(model), run_id, step.value, params, say)
+        result = run_step(settings.load(), names.model_name(model), run_id, step.value, params, say)
     emit(result.summary | {"exit_code": int(result.exit_code)})
     raise typer.Exit(int(result.exit_code))
 

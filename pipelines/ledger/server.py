@@ -20,6 +20,7 @@ GITIGNORE = """\
 /champion/*
 !/champion/champion.json
 /result.json
+/dvc_plots/
 *.tmp
 """
 DVC_CONFIG = """\

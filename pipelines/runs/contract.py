@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pipelines.config import names
 from pipelines.config.names import STAGES
 from pipelines.config.settings import Settings
@@ -49,13 +47,6 @@ def run_step(settings: Settings, model: str, run_id: str, step: str, params: str
         raise
     refused = {"refused": True} if done.result.exit_code is ExitCode.REFUSED else {}
     return StageResult(done.result.exit_code, {**done.result.summary, **refused, "run": run_id})
-
-
-def run_here(root: Path, step: str, say: Progress) -> StageResult:
-    """Run a stage in a checked-out run, with no ledger behind it; what the `cmd` lines of `dvc.yaml` call."""
-    result = stage.run(root, step, say)
-    # A refused challenger is a result that DVC must record like any other.
-    return StageResult(ExitCode.DONE, result.summary)
 
 
 def _ingest(settings: Settings, model: str, params: str, say: Progress) -> StageResult:
