@@ -13,6 +13,7 @@ from benchmarks.report import Result, Target
 from benchmarks.timing import Timed, middle
 from benchmarks.versus import START
 from pipelines.config.load import load_model
+from pipelines.config.names import STAGES
 from pipelines.config.params import RunParams
 
 
@@ -32,7 +33,8 @@ class Change:
     def sentence(self) -> str:
         """What happened, in one line."""
         steps = self.run.json()["steps"]
-        how = ", ".join(f"{name} {step['how']}" for name, step in steps.items()) or self.run.json()["outcome"]
+        told = [f"{name} {steps[name]['how']}" for name in STAGES if name in steps]
+        how = ", ".join(told) or self.run.json()["outcome"]
         return f"After a change of {self.what}: {self.run.wall:.1f} s ({how}){': STALE' if self.stale else ''}."
 
 
