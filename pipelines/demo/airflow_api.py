@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from urllib.parse import quote
 from pipelines.errors import EvergreenError, PassingFault, shorten
 
 TIMEOUT = 20.0
+ATTEMPTS = 4
+PAUSE = 1.0
 FINISHED = ("success", "failed")
 
 
@@ -78,21 +81,40 @@ class Airflow:
         return int((self._ask("GET", query) or {})["total_entries"])
 
     def _ask(self, method: str, path: str, body: Any = None, *, none_on: int = 0) -> dict[str, Any] | None:
+        try:
+            return self._patiently(method, path, body)
+        except urllib.error.HTTPError as error:
+            with error:
+                if error.code == none_on:
+                    return None
+                raise EvergreenError(
+                    f"{method} {path} was answered {error.code}: {shorten(error.read().decode('utf-8', 'replace'), 150)}",
+                    where="Airflow",
+                    remedy="see the api-server's log below .evergreen/logs",
+                ) from None
+        except OSError as error:
+            raise PassingFault(f"does not answer: {error}", where=self.address, remedy="`evergreen up`") from None
+
+    def _patiently(self, method: str, path: str, body: Any) -> dict[str, Any]:
+        # Two writes at once can stall Airflow's api-server on SQLite for seconds, and end in 500; all we ask may be
+        # repeated.
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return self._once(method, path, body)
+            except urllib.error.HTTPError as error:
+                if error.code < 500:
+                    raise
+                error.close()
+            except TimeoutError:
+                self._token = ""
+            time.sleep(PAUSE)
+        return self._once(method, path, body)
+
+    def _once(self, method: str, path: str, body: Any) -> dict[str, Any]:
         if not self._token:
             login = {"username": self.user, "password": self.password}
             self._token = str(_send("POST", f"{self.address}/auth/token", login, {})["access_token"])
-        try:
-            return _send(method, f"{self.address}/api/v2{path}", body, {"Authorization": f"Bearer {self._token}"})
-        except urllib.error.HTTPError as error:
-            if error.code == none_on:
-                return None
-            raise EvergreenError(
-                f"{method} {path} was answered {error.code}: {shorten(error.read().decode('utf-8', 'replace'), 150)}",
-                where="Airflow",
-                remedy="see the api-server's log below .evergreen/logs",
-            ) from None
-        except OSError as error:
-            raise PassingFault(f"does not answer: {error}", where=self.address, remedy="`evergreen up`") from None
+        return _send(method, f"{self.address}/api/v2{path}", body, {"Authorization": f"Bearer {self._token}"})
 
 
 def _run(dag: str, run: str) -> str:

@@ -227,9 +227,12 @@ def test_a_refused_challenger_ends_green_and_starts_nothing(settings: Settings, 
 
 def test_the_same_trigger_fifty_times_is_one_run(retrained: Airflow) -> None:
     body = {"as_of": "2024-02-04"}
-    with ThreadPoolExecutor(8) as pool:
+    before = runs_of(retrained, "tiny__retrain")
+    with ThreadPoolExecutor(4) as pool:
         made = list(pool.map(lambda _: retrained.trigger("tiny__retrain", "again", body), range(50)))
-    assert sum(made) == 1
+    # At most one: where the answer was lost, the second asking finds the run made.
+    assert sum(made) <= 1
+    assert runs_of(retrained, "tiny__retrain") - before == {"again"}
     # The ledger knows the recipe: nothing to do, every task is skipped.
     assert ended(retrained, "tiny__retrain", "again") == "success"
     assert {task.state for task in retrained.tasks("tiny__retrain", "again")} == {"skipped"}
@@ -245,6 +248,11 @@ def test_a_stage_killed_with_its_task_is_taken_up_again(settings: Settings, retr
     assert tasks["train"] == 2
     assert tasks["features"] == 1
     assert datetime.now().timestamp() - began < 200
+
+
+def runs_of(airflow: Airflow, dag: str) -> set[str]:
+    found = airflow._ask("GET", f"/dags/{dag}/dagRuns?limit=100") or {}
+    return {run["dag_run_id"] for run in found["dag_runs"]}
 
 
 def stage_process(settings: Settings, stage: str) -> psutil.Process | None:
