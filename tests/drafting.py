@@ -42,8 +42,8 @@ def signal(data: dict[str, pa.Array], random: np.random.Generator) -> np.ndarray
     """What the labels are made of: about two units wide, a third of it noise."""
     shop, distance = np.array(data["shop"].to_pylist()), data["distance"].to_numpy()
     member = data["member"].to_numpy(zero_copy_only=False)
-    slow = np.sin(np.arange(len(shop)) / 2000) / 2
-    return 0.35 * (distance - 5) - 1.2 * member + 1.2 * (shop == "north") + slow + random.normal(0, 0.8, len(shop))
+    week = np.sin(np.arange(len(shop)) / ROWS * 2 * np.pi / 7) / 2
+    return 0.35 * (distance - 5) - 1.2 * member + 1.2 * (shop == "north") + week + random.normal(0, 0.8, len(shop))
 
 
 def binary(random: np.random.Generator) -> pa.Table:

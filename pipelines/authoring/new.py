@@ -47,7 +47,7 @@ class Report:
             + (f"; {draft.target.missing:.1%} of the rows have none" if draft.target.missing else ""),
             f"rows      {events.data.num_rows:,} on {len(events.days)} days, {events.first} to {events.last}",
             f"key       {', '.join(draft.key)}",
-            f"features  {own} column{'' if own == 1 else 's'} of the file, the calendar, trailing rates and counts",
+            f"features  {own} column{'' if own == 1 else 's'} of the file, the calendar, the label's past",
             f"window    train {window.train_days} days, of which {window.validation_days} to stop early; "
             f"test {window.test_days}; look back {window.lookback_days}",
             *(["", "note"] if self.notes else []),
