@@ -87,8 +87,9 @@ class Airflow:
             with error:
                 if error.code == none_on:
                     return None
+                detail = shorten(error.read().decode("utf-8", "replace"), 150)
                 raise EvergreenError(
-                    f"{method} {path} was answered {error.code}: {shorten(error.read().decode('utf-8', 'replace'), 150)}",
+                    f"{method} {path} was answered {error.code}: {detail}",
                     where="Airflow",
                     remedy="see the api-server's log below .evergreen/logs",
                 ) from None

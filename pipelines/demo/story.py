@@ -135,7 +135,7 @@ def tell(settings: Settings, progress: Progress) -> None:
     runs = []
     for as_of in AS_OF:
         run = f"demo-as-of-{as_of}"
-        story.run(retrain, run, {"as_of": as_of, "note": f"demo, as of {as_of}"})
+        story.run(retrain, run, {"as_of": as_of, "promotion": "auto", "note": f"demo, as of {as_of}"})
         followed = story.follow(retrain, run)
         if not followed:
             progress(f"{retrain} {run}: the gates refused the challenger; the champion stays")

@@ -35,7 +35,6 @@ class Row:
     challenger: dict[str, float]
     champion: dict[str, float] | None
     gates: list[dict[str, Any]]
-    passed: bool
     seconds: dict[str, float]
     total: float
 
@@ -65,7 +64,7 @@ def print_rows(rows: Sequence[Row]) -> None:
     Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH).print(table)
     for row in rows:
         for gate in row.gates:
-            _tell(f"{row.span[3]}  {'passed' if gate['passed'] else 'FAILED'}  {gate['name']}: {gate['sentence']}")
+            _tell(f"{row.span[3]}  {_verdict(gate)}  {gate['name']}: {gate['sentence']}")
 
 
 def _lines(rows: Sequence[Row]) -> list[tuple[str, list[str]]]:
@@ -101,7 +100,6 @@ def _row(ledger: Ledger, airflow: Airflow, chain: Sequence[DagRun]) -> Row:
         challenger=(compared or metrics)["challenger"],
         champion=compared and compared["champion"],
         gates=gates["gates"],
-        passed=gates["passed"],
         seconds={task.name: task.seconds or 0.0 for item in chain for task in airflow.tasks(*item)},
         total=(airflow.times(*chain[-1])[1] - airflow.times(*chain[0])[0]).total_seconds(),
     )
@@ -130,7 +128,13 @@ def _seconds(value: float | None) -> str:
 
 
 def _gates(row: Row) -> str:
-    return f"{sum(gate['passed'] for gate in row.gates)} of {len(row.gates)} passed"
+    judging = [gate for gate in row.gates if gate["mode"] != "report"]
+    return f"{sum(gate['passed'] for gate in judging)} of {len(judging)} passed"
+
+
+def _verdict(gate: dict[str, Any]) -> str:
+    # A gate that only reports keeps nobody from promotion.
+    return "passed" if gate["passed"] else "noted " if gate["mode"] == "report" else "FAILED"
 
 
 def _tell(text: str) -> None:

@@ -27,7 +27,7 @@ def up(settings: Settings, progress: Progress) -> None:
         ConfigError: a port is taken, or something listens where others could reach it (then all is stopped again).
         PassingFault: a component ended or did not answer in time; the message ends with the tail of its log.
     """
-    with _alone(settings):
+    with _alone(settings, progress):
         running = _running(settings)
         wanted = [components.mlflow(settings), *components.airflow(settings)]
         missing = [item for item in wanted if item.name not in running]
@@ -50,7 +50,7 @@ def up(settings: Settings, progress: Progress) -> None:
 
 def down(settings: Settings, progress: Progress) -> None:
     """Stop what `up` started, and everything below it; nothing else, however it is called."""
-    with _alone(settings):
+    with _alone(settings, progress):
         records = list(_running(settings).values())
         if not records:
             progress("services are not running")
@@ -173,13 +173,22 @@ def _log(settings: Settings, name: str) -> Path:
 
 
 @contextmanager
-def _alone(settings: Settings) -> Iterator[None]:
+def _alone(settings: Settings, progress: Progress) -> Iterator[None]:
     """Hold the lock under which services are started and stopped: two at once would start two of each."""
     import fcntl
 
     settings.home.mkdir(parents=True, exist_ok=True)
     with (settings.home / "services.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        said = time.monotonic()
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() - said >= SAY_SECONDS:
+                    said = time.monotonic()
+                    progress("waiting for another `evergreen up` or `down` to finish")
+                time.sleep(POLL_SECONDS)
         yield
 
 

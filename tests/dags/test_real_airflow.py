@@ -250,6 +250,19 @@ def test_a_stage_killed_with_its_task_is_taken_up_again(settings: Settings, retr
     assert datetime.now().timestamp() - began < 200
 
 
+def test_a_killed_scheduler_is_started_again_and_the_run_goes_on(settings: Settings, retrained: Airflow) -> None:
+    retrained.trigger("tiny__retrain", "headless", {"as_of": "2024-02-07"})
+    wait(lambda: stage_process(settings, "train"))
+    scheduler = processes.load(settings.home / "services.json")["scheduler"].process()
+    assert scheduler is not None
+    scheduler.kill()
+    scheduler.wait(10)
+    services.up(settings, lambda _: None)
+    assert ended(retrained, "tiny__retrain", "headless") == "success"
+    runs = [name for name in fetched(settings, "tiny").tags() if name.startswith("runs/2024-02-07-")]
+    assert len(runs) == 1
+
+
 def runs_of(airflow: Airflow, dag: str) -> set[str]:
     found = airflow._ask("GET", f"/dags/{dag}/dagRuns?limit=100") or {}
     return {run["dag_run_id"] for run in found["dag_runs"]}
