@@ -7,7 +7,8 @@ BIN := .venv/bin
 TOOLS := .venv/tools
 UV := $(TOOLS)/bin/uv
 export UV_PYTHON_DOWNLOADS := never
-SYNC := $(UV) pip sync --quiet --python $(BIN)/python --require-hashes
+# Without bytecode every process compiles what it imports again where the machine forbids writing it: 1.2 s of 3.5 s.
+SYNC := $(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes
 EDITABLE := $(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-package nvidia-nccl-cu12 \
 	--custom-compile-command "make lock"
