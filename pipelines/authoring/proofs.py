@@ -150,12 +150,12 @@ def differences(later: pa.Table, then: pa.Table) -> dict[str, str]:
 
 
 def _unlike(one: pa.ChunkedArray, other: pa.ChunkedArray) -> NDArray[np.bool_]:
-    import numpy as np
     import pyarrow as pa
 
     nulls = [column.is_null().to_numpy() for column in (one, other)]
     if pa.types.is_floating(one.type):
-        bits = [column.fill_null(0).to_numpy().view(np.uint32) for column in (one, other)]
+        width = f"u{one.type.bit_width // 8}"
+        bits = [column.fill_null(0).to_numpy().view(width) for column in (one, other)]
     else:
         filler = "" if pa.types.is_string(one.type) else 0
         bits = [column.fill_null(filler).to_numpy() for column in (one, other)]

@@ -69,24 +69,32 @@ def place(row_id: int) -> str:
     return f"row {int(row_id) % DAY_ROWS} of {day_of(row_id)}"
 
 
+def doubled(count: int, row_id: int, period: str) -> DataError:
+    """What to say of events that come out more than once."""
+    return DataError(
+        f"{count} rows stand twice or more, first {place(row_id)}",
+        where=f"{WHERE}, {period}",
+        remedy="join on keys that are unique in the other table",
+    )
+
+
+def lost(count: int, expected: int, period: str) -> DataError:
+    """What to say of events that do not come out."""
+    return DataError(
+        f"{count} rows for {expected} events",
+        where=f"{WHERE}, {period}",
+        remedy="keep every row of the events table: use left joins and no filter",
+    )
+
+
 def _check_once(row_ids: NDArray[np.int64], expected: int, period: str) -> None:
     import numpy as np
 
-    steps = np.diff(row_ids)
-    doubled = int((steps == 0).sum())
-    if doubled:
-        first = row_ids[1:][steps == 0][0]
-        raise DataError(
-            f"{doubled} rows stand twice or more, first {place(first)}",
-            where=f"{WHERE}, {period}",
-            remedy="join on keys that are unique in the other table",
-        )
+    again = row_ids[1:][np.diff(row_ids) == 0]
+    if len(again):
+        raise doubled(len(again), again[0], period)
     if len(row_ids) != expected:
-        raise DataError(
-            f"{len(row_ids)} rows for {expected} events",
-            where=f"{WHERE}, {period}",
-            remedy="keep every row of the events table: use left joins and no filter",
-        )
+        raise lost(len(row_ids), expected, period)
 
 
 def _check_known(table: pa.Table, row_ids: NDArray[np.int64], period: str) -> None:

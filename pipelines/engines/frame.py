@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING
 
 from pipelines.config.params import RunParams
 from pipelines.engines.authored import run_build
-from pipelines.engines.checks import check_labels, check_rows
+from pipelines.engines.checks import check_labels, check_rows, lost
 from pipelines.engines.labels import banned, label_query
+from pipelines.engines.local import explain
+from pipelines.engines.order import by_month
 from pipelines.engines.schema import features_of, narrowed
 from pipelines.engines.sources import DAY_ROWS, SourceFile, first_row_id, until_row_id
 from pipelines.engines.tables import author_tables
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH_ROWS = 1 << 17
+PROGRESS_SECONDS = 2.0
+Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -42,21 +47,47 @@ class Frame:
 
         return pa.concat_tables([table for _, table in self.months(first, last, label=label)])
 
-    def months(self, first: date, last: date, *, label: bool = False) -> Iterator[tuple[str, pa.Table]]:
+    def months(
+        self, first: date, last: date, *, label: bool = False, progress: Progress | None = None
+    ) -> Iterator[tuple[str, pa.Table]]:
         """`row_id`, `event_date`, `label` if asked for, and the features, in order of `row_id`, month by month.
 
         Months that have events come as (`yyyy-mm`, table), one in memory at a time. The label is a float64.
+        `progress` is told every two seconds how many rows have been computed.
 
         Raises:
+            ConfigError: the query that `features.py` describes fails on the data.
             DataError: rows lost or doubled, a feature infinite or known too late, or a label that the task cannot have.
         """
-        with_days = [day for day in self.days if first <= day <= last]
-        stream = _Stream(self.connection, self._query(first, last))
-        for month in sorted({f"{day:%Y-%m}" for day in with_days}):
-            days = [day for day in with_days if f"{day:%Y-%m}" == month]
-            table = stream.until(until_row_id(max(days)))
-            check_rows(table, sum(self.days[day] for day in days), month)
-            yield month, self._finished(table, min(days), max(days), month, label)
+        months: dict[date, list[date]] = {}
+        for day in sorted(day for day in self.days if first <= day <= last):
+            months.setdefault(day.replace(day=1), []).append(day)
+        batches = self._batches(self._query(first, last), progress or (lambda _: None))
+        for month, table in by_month(batches, list(months), self._scratch / "months"):
+            name, days = f"{month:%Y-%m}", months.pop(month)
+            check_rows(table, sum(self.days[day] for day in days), name)
+            yield name, self._finished(table, days[0], days[-1], name, label)
+        for month, days in months.items():
+            raise lost(0, sum(self.days[day] for day in days), f"{month:%Y-%m}")
+
+    def _batches(self, query: str, progress: Progress) -> Iterator[pa.RecordBatch]:
+        import pyarrow as pa
+
+        rows, told = 0, time.monotonic()
+        try:
+            for batch in self.connection.sql(query).to_arrow_reader(BATCH_ROWS):
+                yield batch
+                rows += batch.num_rows
+                if time.monotonic() - told > PROGRESS_SECONDS:
+                    told = time.monotonic()
+                    progress(f"features: {rows:,} rows computed")
+        except pa.ArrowException as error:
+            raise explain(error) from error
+
+    @property
+    def _scratch(self) -> Path:
+        found = self.connection.cursor().execute("SELECT current_setting('temp_directory')").fetchone()
+        return Path(str(found[0]))
 
     @cached_property
     def _sql(self) -> str:
@@ -66,7 +97,7 @@ class Frame:
 
     def _query(self, first: date, last: date) -> str:
         days = f"row_id >= {first_row_id(first)} AND row_id < {until_row_id(last)}"
-        return f"SELECT * FROM ({self._sql}) WHERE {days} ORDER BY row_id"  # noqa: S608
+        return f"SELECT * FROM ({self._sql}) WHERE {days}"  # noqa: S608
 
     def _finished(self, table: pa.Table, first: date, last: date, month: str, label: bool) -> pa.Table:
         """The month's table with its day and, if asked for, its label, which nothing but the framework joins."""
@@ -101,36 +132,16 @@ def open_frame(
     now = now or params.span.as_of + timedelta(days=1)
     tables = author_tables(connection, params, files, now)
     built = run_build(features_path, params, tables, now - timedelta(days=1))
+    _register_memtables(connection, built)
     hidden = [column for table in params.tables for column in banned(params, table)]
     features = features_of(built, hidden)
     days = {file.day: file.rows for file in files if file.table == params.events and file.day and file.day <= now}
     return Frame(connection, params, features, narrowed(built, features), days)
 
 
-class _Stream:
-    """An ordered query's result, handed out in pieces that end at given row_ids."""
+def _register_memtables(connection: duckdb.DuckDBPyConnection, built: ibis.Table) -> None:
+    """Make the small tables that an author wrote down with `ibis.memtable` known to DuckDB under their names."""
+    import ibis.expr.operations as ops
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, query: str) -> None:
-        self._reader = connection.sql(query).to_arrow_reader(BATCH_ROWS)
-        self._rest: pa.RecordBatch | None = None
-
-    def until(self, row_id: int) -> pa.Table:
-        """All rows that come before `row_id`."""
-        import pyarrow as pa
-
-        pieces: list[pa.RecordBatch] = []
-        for batch in self._batches():
-            end = int(batch["row_id"].to_numpy().searchsorted(row_id))
-            pieces.append(batch.slice(0, end))
-            if end < batch.num_rows:
-                self._rest = batch.slice(end)
-                break
-        return pa.Table.from_batches(pieces, self._reader.schema)
-
-    def _batches(self) -> Iterator[pa.RecordBatch]:
-        if self._rest is not None:
-            rest, self._rest = self._rest, None
-            yield rest
-        # Not `yield from`, which would close the reader when a month ends.
-        for batch in self._reader:  # noqa: UP028
-            yield batch
+    for node in built.op().find(ops.InMemoryTable):
+        connection.register(node.name, node.data.to_pyarrow(node.schema))

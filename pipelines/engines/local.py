@@ -13,7 +13,7 @@ from pipelines.errors import ConfigError, EvergreenError, PassingFault, shorten
 if TYPE_CHECKING:
     import duckdb
 
-MEMORY = "1GB"
+MEMORY = "750MB"
 
 
 @contextmanager

@@ -35,8 +35,6 @@ def author_tables(
         ConfigError: a table is called `labels`, or the label's expression does not fit the events table.
         DataError: a table has no file, or a file cannot be read.
     """
-    import ibis
-
     if LABELS in params.tables:
         raise ConfigError("a table must not be called labels", where="model.yaml tables", remedy="rename it")
     for name, table in params.tables.items():
@@ -44,8 +42,16 @@ def author_tables(
         columns = _create_raw(connection, name, table, own)
         _create_shown(connection, params, name, columns, now)
     _create_labels(connection, params, now)
-    backend = ibis.duckdb.from_connection(connection)
-    return {name: backend.table(name) for name in (*params.tables, LABELS)}
+    return {name: _unbound(connection, name) for name in (*params.tables, LABELS)}
+
+
+def _unbound(connection: duckdb.DuckDBPyConnection, view: str) -> ibis.Table:
+    """The view as an Ibis table bound to no backend, so that an author can only describe and nothing can run early."""
+    import ibis
+    from ibis.backends.sql.datatypes import DuckDBType
+
+    described = connection.execute(f"DESCRIBE {quoted(view)}").fetchall()
+    return ibis.table({row[0]: DuckDBType.from_string(row[1]) for row in described}, name=view)
 
 
 def _create_raw(

@@ -41,7 +41,7 @@ def write_months(frame: Frame, folder: Path, progress: Progress) -> tuple[int, s
     The files' bytes depend on their contents alone, whatever the number of threads.
     """
     span, rows, sums = frame.params.span, 0, []
-    for month, table in frame.months(span.train_start, span.test_end, label=True):
+    for month, table in frame.months(span.train_start, span.test_end, label=True, progress=progress):
         path = folder / f"{month}.parquet"
         write_table(path, table.combine_chunks(), row_group_rows=ROW_GROUP)
         rows += table.num_rows
