@@ -29,6 +29,8 @@ def up(settings: Settings, progress: Progress) -> None:
     """
     with _alone(settings, progress):
         running = _running(settings)
+        # What a component that died has left behind would work beside its successor.
+        processes.stop([record for name, record in _recorded(settings).items() if name not in running])
         wanted = [components.mlflow(settings), *components.airflow(settings)]
         missing = [item for item in wanted if item.name not in running]
         if not missing:
@@ -51,8 +53,8 @@ def up(settings: Settings, progress: Progress) -> None:
 def down(settings: Settings, progress: Progress) -> None:
     """Stop what `up` started, and everything below it; nothing else, however it is called."""
     with _alone(settings, progress):
-        records = list(_running(settings).values())
-        if not records:
+        records = list(_recorded(settings).values())
+        if not processes.tree(records):
             progress("services are not running")
             return
         progress(f"stopping {', '.join(record.name for record in records)}")
@@ -157,7 +159,11 @@ def _airflow_version() -> str:
 
 
 def _running(settings: Settings) -> dict[str, Record]:
-    return {name: record for name, record in processes.load(_file(settings)).items() if record.process()}
+    return {name: record for name, record in _recorded(settings).items() if record.process()}
+
+
+def _recorded(settings: Settings) -> dict[str, Record]:
+    return processes.load(_file(settings))
 
 
 def _addresses(settings: Settings) -> str:

@@ -16,6 +16,7 @@ from pipelines.storage import files
 
 STOP_SECONDS = 10.0
 TAIL_BYTES = 4000
+ROUNDS = 5
 # Start times are read from the kernel in hundredths of a second: the same process always gives the same number.
 SAME = 0.05
 # Those that this very process has started: they stay zombies until it has asked for their exit status.
@@ -58,29 +59,33 @@ def start(name: str, argv: Sequence[str], env: Mapping[str, str], log: Path, fol
 
 
 def tree(records: Iterable[Record]) -> list[psutil.Process]:
-    """The live processes of `records` and everything they started."""
+    """The live processes of `records` and everything they started, also what has lost its parent since."""
     found: dict[int, psutil.Process] = {}
     for record in records:
         process = record.process()
-        if process is not None:
-            found[process.pid] = process
-            found |= {child.pid: child for child in _children(process)}
+        members = _session(record) if process is None else [process, *_children(process), *_session(record)]
+        found |= {member.pid: member for member in members}
     return list(found.values())
 
 
 def stop(records: Sequence[Record]) -> int:
-    """End `records` and all below them, politely first; returns how many processes that were once all are gone."""
+    """End `records` and all below them, politely first; returns how many processes that were."""
     family = tree(records)
     for process in family:
         _signal(process, signal.SIGTERM)
-    # A component told to stop may still start a child; look again before the last word.
-    gone, alive = psutil.wait_procs(family, timeout=STOP_SECONDS)
-    late = {process.pid: process for process in [*alive, *tree(records)]}
-    for process in late.values():
-        _signal(process, signal.SIGKILL)
-    psutil.wait_procs(list(late.values()), timeout=STOP_SECONDS)
+    psutil.wait_procs(family, timeout=STOP_SECONDS)
+    ended = {process.pid for process in family}
+    # A scheduler told to stop replaces the workers that were told so too: look again until nothing is left.
+    for _ in range(ROUNDS):
+        late = tree(records)
+        if not late:
+            break
+        for process in late:
+            _signal(process, signal.SIGKILL)
+        psutil.wait_procs(late, timeout=STOP_SECONDS)
+        ended |= {process.pid for process in late}
     _reap(records)
-    return len(gone) + len(late)
+    return len(ended)
 
 
 def save(path: Path, records: Mapping[str, Record]) -> None:
@@ -119,6 +124,23 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
         return process.children(recursive=True)
     except psutil.NoSuchProcess:
         return []
+
+
+def _session(record: Record) -> list[psutil.Process]:
+    """The members of the session that the record's process opened; the kernel keeps its number while any is alive."""
+    try:
+        if abs(psutil.Process(record.pid).create_time() - record.started) >= SAME:
+            return []
+    except psutil.NoSuchProcess:
+        pass
+    members = []
+    for process in psutil.process_iter():
+        try:
+            if os.getsid(process.pid) == record.pid and process.status() != psutil.STATUS_ZOMBIE:
+                members.append(process)
+        except (ProcessLookupError, psutil.NoSuchProcess):
+            continue
+    return members
 
 
 def _signal(process: psutil.Process, number: int) -> None:

@@ -41,6 +41,17 @@ def test_a_process_is_stopped_with_its_children(tmp_path: Path) -> None:
     assert record.process() is None
 
 
+def test_what_lost_its_parent_is_found_by_its_session(tmp_path: Path) -> None:
+    record = started(tmp_path, SLEEPER)
+    (child,) = [one for one in processes.tree([record]) if one.pid != record.pid]
+    psutil.Process(record.pid).kill()
+    psutil.Process(record.pid).wait()
+    assert record.process() is None
+    assert processes.tree([record]) == [child]
+    assert processes.stop([record]) == 1
+    assert not child.is_running()
+
+
 def test_one_that_ignores_the_polite_signal_is_killed(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(processes, "STOP_SECONDS", 0.3)
     record = started(tmp_path, STUBBORN)
