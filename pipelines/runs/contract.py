@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipelines.config import names
 from pipelines.config.names import STAGES
 from pipelines.config.settings import Settings
-from pipelines.errors import ExitCode, InputError, NothingToDo
+from pipelines.errors import ExitCode, InputError, PassingFault
 from pipelines.ledger import decisions, lease
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.workspace import Workspace
@@ -21,7 +21,7 @@ def run_step(settings: Settings, model: str, run_id: str, step: str, params: str
     """One step of run `run_id`: a stage, or `ingest`, `register`, `promote`.
 
     Raises:
-        EvergreenError: with the exit code of the contract. A run that failed on its input gives its lease back.
+        EvergreenError: with the exit code of the contract. Only a passing fault keeps the model's lease.
     """
     if step == "ingest":
         return _ingest(settings, model, params, say)
@@ -38,11 +38,12 @@ def run_step(settings: Settings, model: str, run_id: str, step: str, params: str
             if step == "register":
                 return _register(settings, workspace, say)
             done = stage.perform(workspace, step, say)
-    except InputError as error:
-        decisions.record(ledger, "failure", {"run": run_id, "by": step, "reason": error.line()}, key=f"{run_id} {step}")
-        lease.release(ledger, run_id, fencing)
-        raise
-    except NothingToDo:
+    except PassingFault:
+        raise  # the retry takes the lease again; until then no other run may begin
+    except Exception as error:
+        if isinstance(error, InputError):
+            failure = {"run": run_id, "by": step, "reason": error.line()}
+            decisions.record(ledger, "failure", failure, key=f"{run_id} {step}")
         lease.release(ledger, run_id, fencing)
         raise
     refused = {"refused": True} if done.result.exit_code is ExitCode.REFUSED else {}
