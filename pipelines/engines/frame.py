@@ -16,8 +16,8 @@ from pipelines.engines.checks import check_labels, check_rows, lost
 from pipelines.engines.labels import banned, label_query
 from pipelines.engines.local import explain
 from pipelines.engines.order import by_month
-from pipelines.engines.schema import features_of, narrowed
-from pipelines.engines.sources import DAY_ROWS, SourceFile, first_row_id, until_row_id
+from pipelines.engines.schema import features_of, narrow_types
+from pipelines.engines.sources import DAY_ROWS, SourceFile, first_row_id, quoted, until_row_id
 from pipelines.engines.tables import author_tables
 from pipelines.storage.model_file import Feature
 
@@ -39,7 +39,7 @@ class Frame:
     params: RunParams
     features: tuple[Feature, ...]
     expression: ibis.Table
-    days: dict[date, int]
+    days: dict[date, int]  # rows of each
 
     def table(self, first: date, last: date, *, label: bool = False) -> pa.Table:
         """The features of the days `first` to `last` as one table; columns and errors as of `months`."""
@@ -93,7 +93,9 @@ class Frame:
     def _sql(self) -> str:
         import ibis
 
-        return str(ibis.to_sql(self.expression, dialect="duckdb"))
+        types = {"row_id": "BIGINT", "known_at": "TIMESTAMP"} | narrow_types(self.expression, self.features)
+        columns = ", ".join(f"CAST({quoted(name)} AS {kind}) AS {quoted(name)}" for name, kind in types.items())
+        return f"SELECT {columns} FROM ({ibis.to_sql(self.expression, dialect='duckdb')})"  # noqa: S608
 
     def _query(self, first: date, last: date) -> str:
         days = f"row_id >= {first_row_id(first)} AND row_id < {until_row_id(last)}"
@@ -136,7 +138,7 @@ def open_frame(
     hidden = [column for table in params.tables for column in banned(params, table)]
     features = features_of(built, hidden)
     days = {file.day: file.rows for file in files if file.table == params.events and file.day and file.day <= now}
-    return Frame(connection, params, features, narrowed(built, features), days)
+    return Frame(connection, params, features, built, days)
 
 
 def _register_memtables(connection: duckdb.DuckDBPyConnection, built: ibis.Table) -> None:

@@ -39,25 +39,23 @@ def features_of(table: ibis.Table, hidden: Sequence[str]) -> tuple[Feature, ...]
     return tuple(Feature(name=name, kind=_kind(name, kinds[name])) for name in names)
 
 
-def narrowed(table: ibis.Table, features: Sequence[Feature]) -> ibis.Table:
-    """`row_id`, `known_at` and the features in narrow types: text, int8 to int32, otherwise float32.
+def narrow_types(table: ibis.Table, features: Sequence[Feature]) -> dict[str, str]:
+    """The SQL types in which the features are kept: text, integers of 8 to 32 bits, otherwise 32-bit floats.
 
-    Wider integers and decimals become float32, which is what XGBoost makes of them.
+    Wider integers and decimals become floats, which is what XGBoost makes of them. DuckDB must be told every type: its
+    own differ from Ibis's for literals and date parts.
     """
-    return table.select(table.row_id, table.known_at, **{item.name: _narrow(table[item.name]) for item in features})
+    return {item.name: _narrow(table[item.name].type()) for item in features}
 
 
-def _narrow(value: ibis.Value) -> ibis.Value:
-    kind = value.type()
+def _narrow(kind: dt.DataType) -> str:
     if kind.is_string():
-        return value
+        return "VARCHAR"
     if kind.is_boolean():
-        return value.cast("int8")
+        return "TINYINT"
     if kind.is_signed_integer() and kind.nbytes <= 4:
-        return value
-    if kind.is_unsigned_integer() and kind.nbytes <= 2:
-        return value.cast("int32")
-    return value.cast("float32")
+        return {1: "TINYINT", 2: "SMALLINT", 4: "INTEGER"}[kind.nbytes]
+    return "INTEGER" if kind.is_unsigned_integer() and kind.nbytes <= 2 else "FLOAT"
 
 
 def _kind(name: str, kind: dt.DataType) -> Literal["number", "category"]:
