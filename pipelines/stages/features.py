@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipelines.engines.frame import Frame, open_frame
 from pipelines.engines.local import connect
@@ -14,7 +15,11 @@ from pipelines.stages.context import Progress, StageContext, StageResult
 from pipelines.storage.files import read_json, sha256_bytes, sha256_file, write_json
 from pipelines.storage.parquet import write_table
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 ROW_GROUP = 1 << 18
+WRITERS = 1
 
 
 def main(ctx: StageContext) -> StageResult:
@@ -40,18 +45,30 @@ def write_months(frame: Frame, folder: Path, progress: Progress) -> tuple[int, s
 
     The files' bytes depend on their contents alone, whatever the number of threads.
     """
-    span, rows, sums = frame.params.span, 0, []
-    for month, table in frame.months(span.train_start, span.test_end, label=True, progress=progress):
-        path = folder / f"{month}.parquet"
-        write_table(path, table.combine_chunks(), row_group_rows=ROW_GROUP)
-        rows += table.num_rows
-        sums.append(f"{month} {sha256_file(path)}\n")
-        progress(f"features of {month}: {table.num_rows:,} rows, {len(frame.features)} features")
+    span, rows, sums = frame.params.span, 0, dict[str, Future[str]]()
+    months = frame.months(span.train_start, span.test_end, label=True, progress=progress)
+    # The next month is ordered and checked while this one is compressed; more at once would only cost memory.
+    with ThreadPoolExecutor(max_workers=WRITERS) as pool:
+        for month, table in months:
+            rows += table.num_rows
+            sums[month] = pool.submit(_write, folder / f"{month}.parquet", table)
+            _wait_for_all_but(sums, WRITERS)
+            progress(f"features of {month}: {table.num_rows:,} rows, {len(frame.features)} features")
     if not rows:
         raise DataError(
             f"no events from {span.train_start} to {span.test_end}", where="features", remedy="ingest these days"
         )
-    return rows, sha256_bytes("".join(sums).encode())
+    return rows, sha256_bytes("".join(f"{month} {done.result()}\n" for month, done in sums.items()).encode())
+
+
+def _write(path: Path, table: pa.Table) -> str:
+    write_table(path, table.combine_chunks(), row_group_rows=ROW_GROUP)
+    return sha256_file(path)
+
+
+def _wait_for_all_but(sums: dict[str, Future[str]], newest: int) -> None:
+    for done in list(sums.values())[:-newest]:
+        done.result()
 
 
 def schema_document(frame: Frame, source: str, rows: int, digest: str) -> dict[str, Any]:
