@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from pipelines.config.load import find_model
 from pipelines.config.names import STAGES
 from pipelines.config.settings import Settings
 from pipelines.errors import ExitCode, InputError
@@ -55,6 +56,7 @@ def retrain(settings: Settings, model: str, request: Request, say: Progress) -> 
         EvergreenError: as its stages do; the champion is then as it was.
     """
     started = time.monotonic()
+    find_model(settings.models, model)
     ledger = Ledger.open(settings, model)
     planned = opening.plan(settings, ledger, request)
     known = opening.earlier(ledger, planned)
