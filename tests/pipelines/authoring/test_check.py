@@ -7,6 +7,7 @@ import pytest
 from pipelines.authoring.check import Level, Report, check
 from pipelines.config.settings import Settings
 from pipelines.errors import ConfigError, ExitCode
+from pipelines.night.ingest import ingest
 
 HEAD = """
 import ibis
@@ -133,3 +134,10 @@ def test_expression_that_spark_lacks_is_a_warning(settings, tiny_model):
 def test_unknown_model(settings, tiny_model):
     with pytest.raises(ConfigError, match="no model 'other'"):
         check(settings, "other", lambda _: None)
+
+
+def test_reads_what_was_ingested_once_there_is_a_ledger(settings, tiny_model):
+    ingest(settings, tiny_model.name, tiny_model.first, tiny_model.day(34), lambda _: None)
+    report = run(settings)
+    assert found(report, "data") == "34 days of the ledger, 2024-01-02 to 2024-02-04"
+    assert report.exit_code is ExitCode.DONE, report.render()
