@@ -44,6 +44,7 @@ class Workspace:
     fencing: int | None = None
     _stack: ExitStack = field(default_factory=ExitStack, repr=False)
     _store: Store | None = field(default=None, repr=False)
+    _stages: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def open(cls, settings: Settings, ledger: Ledger, run_id: str, *, fencing: int | None = None) -> Self:
@@ -81,6 +82,7 @@ class Workspace:
         if self._store:
             self._store.close()
             self._store = None
+            self._stages.clear()
         self._stack.close()
 
     def finished(self, stage: str) -> bool:
@@ -234,7 +236,10 @@ class Workspace:
         return self._store
 
     def _dvc_stage(self, stage: str) -> Any:
-        return self._bytes().repo.stage.load_one(str(self.root / "dvc.yaml"), name=stage)
+        """DVC's object for `stage`, loaded once: each loading parses dvc.yaml again, and only we write its lock."""
+        if stage not in self._stages:
+            self._stages[stage] = self._bytes().repo.stage.load_one(str(self.root / "dvc.yaml"), name=stage)
+        return self._stages[stage]
 
 
 def _check_out(ledger: Ledger, run_id: str, root: Path, head: str) -> None:
