@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.config.model import Training
 from pipelines.engines.columns import Columns
 from pipelines.engines.rows import Rows
+from pipelines.engines.spool import Spool
 from pipelines.errors import DataError, shorten
 from pipelines.storage.model_file import NULL_NUMBER, Signature
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     Scores = NDArray[np.float32]
     Part = tuple[NDArray[np.float32], dict[str, Any]]
 
-# XGBoost reads its input four times; encoded blocks are kept between passes while all of them are smaller than this.
+# XGBoost reads its input four times: encoded blocks are kept between passes, in memory while all of them are smaller
+# than this, else in a file, which reads back six times as fast as parquet is decoded and encoded.
 KEEP_BYTES = 96 * 2**20
 SAY_SECONDS = 2.0
 Progress = Callable[[str], None]
@@ -116,14 +118,17 @@ class _Feed:
         self.counted = False
         self.parts: Iterator[Part] = iter(())
         self.kept: list[Part] = []
+        self.spool: Spool | None = None
         self._clear()
 
     def reset(self) -> None:
-        """Begin a pass, from the kept blocks where all of them were kept."""
+        """Begin a pass: the first reads the feature table, later ones what was kept of it."""
         self.passes += 1
         if not self.counted:
             self._clear()
-        self.parts = iter(self.kept) if self.counted and self.kept else self._read()
+            self.parts = self._read()
+        else:
+            self.parts = self.spool.parts() if self.spool else iter(self.kept)
 
     def next(self, input_data: Callable[..., None]) -> bool:
         """Give XGBoost the next block; False at the end of the pass."""
@@ -141,6 +146,9 @@ class _Feed:
     def close(self) -> None:
         """Let go of the kept blocks."""
         self.kept, self.parts = [], iter(())
+        if self.spool:
+            self.spool.close()
+            self.spool = None
 
     def check_nulls(self) -> None:
         """Refuse a feature without a single value, which XGBoost would take silently."""
@@ -155,7 +163,7 @@ class _Feed:
     def _clear(self) -> None:
         import numpy as np
 
-        self.kept = []
+        self.close()
         self.filled = np.zeros(len(self.columns.features), np.int64)
         self.size = self.total = 0
 
@@ -179,7 +187,11 @@ class _Feed:
         self.total += len(block)
         self.filled += np.count_nonzero(block != np.float32(NULL_NUMBER), axis=0)
         self.size += block.nbytes
-        self.kept = [*self.kept, part] if self.size <= KEEP_BYTES else []
+        self.kept.append(part)
+        if self.size > KEEP_BYTES:
+            self.spool = self.spool or Spool(self.rows.folder)
+            self.spool.put(self.kept)
+            self.kept = []
 
     def _check_rows(self) -> None:
         if not self.total:
