@@ -53,7 +53,7 @@ class StageRuntime(Protocol):
 def runtime() -> StageRuntime:
     """The runtime that the settings choose."""
     chosen = configuration.load().runtime
-    kinds: dict[Runtime, Callable[[], StageRuntime]] = {Runtime.PROCESS: ProcessRuntime}
+    kinds: dict[Runtime, Callable[[], StageRuntime]] = {Runtime.PROCESS: ProcessRuntime, Runtime.AUTO: ProcessRuntime}
     return kinds[chosen]()
 
 

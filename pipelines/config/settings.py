@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 from pipelines.errors import ConfigError, shorten
 
 PROJECT = Path(__file__).resolve().parents[2]
+# The same in every task container: the one volume, and the model folders that the image carries.
+TASK_HOME = Path("/evergreen")
+TASK_MODELS = Path("/opt/evergreen/include/models")
 _QUIET = {
     "DO_NOT_TRACK": "1",
     "SCARF_ANALYTICS": "false",
@@ -21,9 +24,39 @@ _QUIET = {
 
 
 class Runtime(StrEnum):
-    """Where a stage of a DAG runs."""
+    """Where a stage of a DAG runs. `auto`: in Docker where an image is named, there, and the engine answers."""
 
+    AUTO = "auto"
     PROCESS = "process"
+    DOCKER = "docker"
+    KUBERNETES = "kubernetes"
+
+
+@dataclass(frozen=True)
+class S3:
+    """How `s3://` places are reached. Keys come from the secret `aws-credentials`, else from where AWS looks."""
+
+    endpoint: str | None
+    region: str
+    connect_seconds: int
+    read_seconds: int
+    attempts: int
+
+
+@dataclass(frozen=True)
+class Containers:
+    """What task containers are made of. No image: stages run as processes.
+
+    A volume holds workspace, cache and secrets of the stages; `promote`, which alone may write `champion`, has one of
+    its own.
+    """
+
+    image: str | None
+    engine: str
+    network: str
+    volume: str
+    promote_volume: str
+    namespace: str
 
 
 @dataclass(frozen=True)
@@ -35,7 +68,11 @@ class Settings:
     lake: str
     ledgers: str
     dvc_remote: str
+    predictions: str
     mlflow_uri: str
+    s3: S3
+    secrets: Path | None
+    containers: Containers
     airflow_port: int
     mlflow_port: int
     runtime: Runtime
@@ -59,11 +96,6 @@ class Settings:
         return self.home / "mirrors"
 
     @property
-    def predictions(self) -> Path:
-        """Where `evergreen predict` writes."""
-        return self.home / "predictions"
-
-    @property
     def artifacts(self) -> Path:
         """MLflow's artifact root."""
         return self.home / "mlflow" / "artifacts"
@@ -83,7 +115,11 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         lake=env.get("EVERGREEN_LAKE") or str(home / "lake"),
         ledgers=env.get("EVERGREEN_LEDGERS") or str(home / "ledger"),
         dvc_remote=env.get("EVERGREEN_DVC_REMOTE") or str(home / "remote"),
+        predictions=env.get("EVERGREEN_PREDICTIONS") or str(home / "predictions"),
         mlflow_uri=env.get("EVERGREEN_MLFLOW_URI") or f"sqlite:///{home}/mlflow/mlflow.db",
+        s3=_s3(env),
+        secrets=Path(env["EVERGREEN_SECRETS"]).resolve() if env.get("EVERGREEN_SECRETS") else None,
+        containers=_containers(env),
         airflow_port=_integer(env, "EVERGREEN_AIRFLOW_PORT", 8080, 1024, 65535),
         mlflow_port=_integer(env, "EVERGREEN_MLFLOW_PORT", 5000, 1024, 65535),
         runtime=_runtime(env),
@@ -100,21 +136,70 @@ def child_environment(settings: Settings, environ: Mapping[str, str] | None = No
     """
     env = os.environ if environ is None else environ
     kept = {key: value for key, value in env.items() if not key.lstrip("_").startswith(("AIRFLOW", "MLFLOW"))}
-    return (
-        kept
-        | _QUIET
-        | {
-            "EVERGREEN_HOME": str(settings.home),
-            "EVERGREEN_MODELS": str(settings.models),
-            "EVERGREEN_LAKE": settings.lake,
-            "EVERGREEN_LEDGERS": settings.ledgers,
-            "EVERGREEN_DVC_REMOTE": settings.dvc_remote,
-            "EVERGREEN_MLFLOW_URI": settings.mlflow_uri,
-            "EVERGREEN_AIRFLOW_PORT": str(settings.airflow_port),
-            "EVERGREEN_MLFLOW_PORT": str(settings.mlflow_port),
-            "EVERGREEN_RUNTIME": settings.runtime.value,
-            "EVERGREEN_LEASE_SECONDS": str(settings.lease_seconds),
-        }
+    return kept | _QUIET | _spelt(settings) | {"EVERGREEN_RUNTIME": settings.runtime.value}
+
+
+def task_environment(settings: Settings) -> dict[str, str]:
+    """The environment of a task container: where things live there; names and addresses, never a secret."""
+    inside = replace(settings, home=TASK_HOME, models=TASK_MODELS, secrets=TASK_HOME / "secrets")
+    return _QUIET | _spelt(inside) | {"EVERGREEN_RUNTIME": Runtime.PROCESS.value}
+
+
+def _spelt(settings: Settings) -> dict[str, str]:
+    """Every setting but the runtime as its variable; what is not set is left out."""
+    s3, containers = settings.s3, settings.containers
+    spelt = {
+        "EVERGREEN_HOME": str(settings.home),
+        "EVERGREEN_MODELS": str(settings.models),
+        "EVERGREEN_LAKE": settings.lake,
+        "EVERGREEN_LEDGERS": settings.ledgers,
+        "EVERGREEN_DVC_REMOTE": settings.dvc_remote,
+        "EVERGREEN_PREDICTIONS": settings.predictions,
+        "EVERGREEN_MLFLOW_URI": settings.mlflow_uri,
+        "EVERGREEN_SECRETS": settings.secrets and str(settings.secrets),
+        "EVERGREEN_S3_ENDPOINT": s3.endpoint,
+        "EVERGREEN_S3_REGION": s3.region,
+        "EVERGREEN_S3_CONNECT_SECONDS": str(s3.connect_seconds),
+        "EVERGREEN_S3_READ_SECONDS": str(s3.read_seconds),
+        "EVERGREEN_S3_ATTEMPTS": str(s3.attempts),
+        "EVERGREEN_TASK_IMAGE": containers.image,
+        "EVERGREEN_DOCKER_HOST": containers.engine,
+        "EVERGREEN_DOCKER_NETWORK": containers.network,
+        "EVERGREEN_TASK_VOLUME": containers.volume,
+        "EVERGREEN_PROMOTE_VOLUME": containers.promote_volume,
+        "EVERGREEN_KUBERNETES_NAMESPACE": containers.namespace,
+        "EVERGREEN_AIRFLOW_PORT": str(settings.airflow_port),
+        "EVERGREEN_MLFLOW_PORT": str(settings.mlflow_port),
+        "EVERGREEN_LEASE_SECONDS": str(settings.lease_seconds),
+        "EVERGREEN_GIT_SHA": settings.git_sha,
+        "EVERGREEN_IMAGE_DIGEST": settings.image_digest,
+    }
+    return {name: value for name, value in spelt.items() if value}
+
+
+def _s3(env: Mapping[str, str]) -> S3:
+    endpoint = env.get("EVERGREEN_S3_ENDPOINT") or None
+    if endpoint is not None and not endpoint.startswith(("http://", "https://")):
+        raise ConfigError(
+            f"{shorten(repr(endpoint))} is no address", where="EVERGREEN_S3_ENDPOINT", remedy="begin with https://"
+        )
+    return S3(
+        endpoint=endpoint,
+        region=env.get("EVERGREEN_S3_REGION") or "us-east-1",
+        connect_seconds=_integer(env, "EVERGREEN_S3_CONNECT_SECONDS", 5, 1, 600),
+        read_seconds=_integer(env, "EVERGREEN_S3_READ_SECONDS", 30, 1, 3600),
+        attempts=_integer(env, "EVERGREEN_S3_ATTEMPTS", 5, 1, 20),
+    )
+
+
+def _containers(env: Mapping[str, str]) -> Containers:
+    return Containers(
+        image=env.get("EVERGREEN_TASK_IMAGE") or None,
+        engine=env.get("EVERGREEN_DOCKER_HOST") or env.get("DOCKER_HOST") or "unix:///var/run/docker.sock",
+        network=env.get("EVERGREEN_DOCKER_NETWORK") or "evergreen-tasks",
+        volume=env.get("EVERGREEN_TASK_VOLUME") or "evergreen-tasks",
+        promote_volume=env.get("EVERGREEN_PROMOTE_VOLUME") or "evergreen-promote",
+        namespace=env.get("EVERGREEN_KUBERNETES_NAMESPACE") or "evergreen",
     )
 
 
@@ -126,7 +211,7 @@ def _integer(env: Mapping[str, str], name: str, default: int, low: int, high: in
 
 
 def _runtime(env: Mapping[str, str]) -> Runtime:
-    text = env.get("EVERGREEN_RUNTIME") or Runtime.PROCESS.value
+    text = env.get("EVERGREEN_RUNTIME") or Runtime.AUTO.value
     if text not in {item.value for item in Runtime}:
         known = ", ".join(item.value for item in Runtime)
         raise ConfigError(

@@ -74,7 +74,7 @@ def predict(settings: Settings, model: str, day: date, out: Path | None, say: Pr
         files = _files(settings, ledger, params_of(folder), day)
         say(f"scoring {day} with version {standing.version}, {len(files)} partitions behind it")
         scored = _score(folder, files, day, standing)
-    target = out or settings.predictions / model / f"date={day}" / f"version-{standing.version}.parquet"
+    target = out or Path(settings.predictions) / model / f"date={day}" / f"version-{standing.version}.parquet"
     from pipelines.storage.parquet import write_table
 
     write_table(target, scored)
