@@ -9,6 +9,7 @@ import typer
 
 from pipelines.cli import author, embedded, look, work
 from pipelines.errors import EvergreenError
+from pipelines.runs.apart import Crashed
 
 app = typer.Typer(
     name="evergreen",
@@ -32,6 +33,9 @@ def main() -> None:
     except EvergreenError as error:
         sys.stderr.write(f"evergreen: {error.line()}\n")
         raise SystemExit(int(error.exit_code)) from None
+    except Crashed as error:
+        sys.stderr.write(f"evergreen: {error}\n")
+        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pipelines.config.params import RunParams
 from pipelines.errors import ConfigError, ExitCode
 from pipelines.ledger import decisions, runs
 from pipelines.ledger.workspace import Workspace
+from pipelines.runs import apart
 from pipelines.stages.context import Progress, StageContext, StageResult
 from pipelines.storage.files import read_json, sha256_file, write_json
 
@@ -46,7 +47,7 @@ def perform(workspace: Workspace, stage: str, say: Progress) -> Done:
         how = "restored" if workspace.restore(stage) else "ran"
         if how == "ran":
             say("started")
-            summary = run(workspace.root, stage, say).summary
+            summary = _run(workspace, stage, say).summary
         say("publishing")
         workspace.publish(stage, summary)
     result = StageResult(_verdict(workspace, stage), {"stage": stage, "how": how, **summary})
@@ -73,6 +74,12 @@ def params_of(root: Path) -> RunParams:
     if not path.is_file():
         raise ConfigError("there is no params.yaml", where=str(root), remedy="stand in a checked-out run")
     return RunParams.model_validate(yaml.safe_load(path.read_bytes()))
+
+
+def _run(workspace: Workspace, stage: str, say: Progress) -> StageResult:
+    if apart.wanted(workspace.root, stage):
+        return apart.run(workspace.root, stage, workspace.settings, workspace.ledger.model)
+    return run(workspace.root, stage, say)
 
 
 def _champions_tables(workspace: Workspace, stage: str) -> None:
