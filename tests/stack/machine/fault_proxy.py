@@ -1,0 +1,248 @@
+"""An HTTP proxy between the tasks and S3 that can be told to misbehave. A process of its own; needs nothing but Python.
+
+    python fault_proxy.py --listen 10.213.0.1:9000 --upstream 10.213.0.1:7480 --control 127.0.0.1:9001
+
+Every connection carries one request: the proxy asks both sides to close after it. A rule decides what becomes of a
+request that matches it; the control port takes one JSON line and answers with one.
+
+| mode | a matching request |
+|---|---|
+| pass | reaches the server |
+| error | is answered `status` (503 SlowDown) without reaching it |
+| reset | is cut off by a TCP reset, after the server has taken it but before its answer is through |
+| truncate | gets a body that ends early |
+| blackout | is cut off at once; nothing reaches the server |
+| hold | waits, before it reaches the server, until the rule changes |
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import random
+import re
+import socket
+import struct
+import time
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+HEAD_LIMIT = 64 << 10
+CHUNK = 64 << 10
+DRAIN_SECONDS = 5.0
+ERROR_BODY = b"<?xml version='1.0' encoding='UTF-8'?><Error><Code>SlowDown</Code><Message>by the test</Message></Error>"
+_CLOSE = re.compile(rb"\r\n(connection|keep-alive):[^\r]*", re.IGNORECASE)
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Which requests misbehave, and how: `share` of those whose method and path match, at most `limit`, for `seconds`.
+
+    `limit` and `seconds` 0: without bound. `upto` bytes of a body get through before it is cut.
+    """
+
+    mode: str = "pass"
+    method: str = ""
+    path: str = ""
+    share: float = 1.0
+    limit: int = 0
+    seconds: float = 0.0
+    status: int = 503
+    upto: int = 512
+    seed: int = 0
+
+
+@dataclass
+class State:
+    """The rule in force, and what has happened since it was set."""
+
+    rule: Rule = field(default_factory=Rule)
+    since: float = field(default_factory=time.monotonic)
+    chance: random.Random = field(default_factory=random.Random)
+    requests: int = 0
+    faults: int = 0
+    holding: int = 0
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def set(self, rule: Rule) -> None:
+        """Put `rule` in force; whoever is held goes on."""
+        self.rule, self.since, self.chance = rule, time.monotonic(), random.Random(rule.seed)  # noqa: S311
+        self.requests = self.faults = 0
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+    def verdict(self, method: str, path: str) -> str:
+        """The mode for this request, which is counted."""
+        self.requests += 1
+        rule = self.rule
+        over = rule.seconds and time.monotonic() - self.since > rule.seconds
+        spent = rule.limit and self.faults >= rule.limit
+        other = (rule.method and rule.method != method) or not re.search(rule.path, path)
+        if rule.mode == "pass" or over or spent or other or self.chance.random() >= rule.share:
+            return "pass"
+        self.faults += 1
+        return rule.mode
+
+    def dark(self) -> bool:
+        """Whether a blackout without conditions is on: not even connections that exist go on then."""
+        rule = self.rule
+        everything = rule.mode == "blackout" and not rule.method and not rule.path
+        return everything and not (rule.seconds and time.monotonic() - self.since > rule.seconds)
+
+
+@dataclass
+class Proxy:
+    """One client connection after the other, each to `upstream`."""
+
+    host: str
+    port: int
+    state: State = field(default_factory=State)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, from its request to its end."""
+        try:
+            await self._request(reader, writer)
+        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            reset(writer)  # either side has gone away: the other learns it the hard way
+        finally:
+            writer.close()
+
+    async def control(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A JSON object sets the rule, `{}` sets none; the answer tells the rule and the counts."""
+        line = await reader.readline()
+        given: dict[str, Any] = json.loads(line or b"{}")
+        if given:
+            self.state.set(Rule(**given))
+        counts = {name: getattr(self.state, name) for name in ("requests", "faults", "holding")}
+        writer.write(json.dumps({"rule": asdict(self.state.rule), **counts}).encode() + b"\n")
+        await writer.drain()
+        writer.close()
+
+    async def _request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+        except asyncio.IncompleteReadError as error:
+            if error.partial:
+                raise
+            return  # a health check: connected, asked nothing, gone
+        method, path, _ = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ", 2)
+        mode = self.state.verdict(method, path)
+        if mode == "hold":
+            await self._hold(writer)
+            mode = "pass"
+        if mode == "blackout":
+            reset(writer)
+        elif mode == "error":
+            await refuse(reader, writer, head, self.state.rule.status)
+        else:
+            await self._forward(reader, writer, head, mode)
+
+    async def _hold(self, writer: asyncio.StreamWriter) -> None:
+        changed = self.state.changed
+        self.state.holding += 1
+        try:
+            while not changed.is_set() and not writer.is_closing():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), 0.5)
+        finally:
+            self.state.holding -= 1
+
+    async def _forward(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: bytes, mode: str
+    ) -> None:
+        theirs, ours = await asyncio.open_connection(self.host, self.port, limit=HEAD_LIMIT)
+        try:
+            ours.write(closing(head))
+            sending = asyncio.ensure_future(self._pipe(reader, ours))
+            try:
+                await self._answer(theirs, writer, mode)
+            finally:
+                sending.cancel()
+                await asyncio.gather(sending, return_exceptions=True)
+        finally:
+            ours.close()
+
+    async def _answer(self, theirs: asyncio.StreamReader, writer: asyncio.StreamWriter, mode: str) -> None:
+        head = await theirs.readuntil(b"\r\n\r\n")
+        while head.startswith(b"HTTP/1.1 100"):
+            writer.write(head)
+            await writer.drain()
+            head = await theirs.readuntil(b"\r\n\r\n")
+        if mode == "reset":
+            reset(writer)
+            return
+        writer.write(closing(head))
+        await self._pipe(theirs, writer, self.state.rule.upto if mode == "truncate" else None)
+
+    async def _pipe(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, upto: int | None = None) -> None:
+        while chunk := await source.read(CHUNK if upto is None else min(CHUNK, upto)):
+            if self.state.dark():
+                raise ConnectionResetError("blackout")
+            target.write(chunk)
+            await target.drain()
+            if upto is not None:
+                upto -= len(chunk)
+                if not upto:
+                    return
+
+
+def closing(head: bytes) -> bytes:
+    """The same head, asking for the connection to end with this exchange; signatures leave that header out."""
+    return _CLOSE.sub(b"", head)[:-2] + b"Connection: close\r\n\r\n"
+
+
+async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: bytes, status: int) -> None:
+    """Answer with an error, once the body is in or, where the client waits to be asked for it, at once."""
+    length = _LENGTH.search(head)
+    if length and b"100-continue" not in head.lower():
+        left, deadline = int(length[1]), time.monotonic() + DRAIN_SECONDS
+        while left and time.monotonic() < deadline:
+            left -= len(await asyncio.wait_for(reader.read(min(CHUNK, left)), DRAIN_SECONDS)) or left
+    words = f"HTTP/1.1 {status} Slow Down\r\nContent-Type: application/xml\r\nContent-Length: {len(ERROR_BODY)}\r\n"
+    writer.write(words.encode() + b"Connection: close\r\n\r\n" + (b"" if head.startswith(b"HEAD") else ERROR_BODY))
+    await writer.drain()
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """End the connection by a reset, so that the other side sees an error and no end of file."""
+    found: socket.socket | None = writer.get_extra_info("socket")
+    if found is not None and found.fileno() >= 0:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+def address(text: str) -> tuple[str, int]:
+    """`host:port`."""
+    host, _, port = text.rpartition(":")
+    return host, int(port)
+
+
+async def main(listen: tuple[str, int], upstream: tuple[str, int], control: tuple[str, int]) -> None:
+    """Serve until stopped."""
+    proxy = Proxy(*upstream)
+    await asyncio.start_server(proxy.control, *control)
+    server = await asyncio.start_server(proxy.serve, *listen, limit=HEAD_LIMIT, backlog=512)
+    async with server:
+        await server.serve_forever()
+
+
+def ask(control: tuple[str, int], **rule: Any) -> dict[str, Any]:
+    """Put a rule in force (none named: leave it) and return the rule and the counts."""
+    unknown = set(rule) - {item.name for item in fields(Rule)}
+    assert not unknown, f"a rule has no {unknown}"
+    with socket.create_connection(control, timeout=10) as line:
+        line.sendall(json.dumps(rule).encode() + b"\n")
+        with line.makefile("rb") as answer:
+            found: dict[str, Any] = json.loads(answer.readline())
+            return found
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    for name in ("listen", "upstream", "control"):
+        parser.add_argument(f"--{name}", required=True, type=address)
+    given = parser.parse_args()
+    asyncio.run(main(given.listen, given.upstream, given.control))

@@ -1,0 +1,118 @@
+"""All servers of one test session, started together and stopped together."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stack.machine import fault_proxy, packages, place
+from stack.machine.ceph import Ceph
+from stack.machine.dockerd import Dockerd
+from stack.machine.place import GATEWAY, Keeper, free_port, listening, wait_for
+from stack.machine.postgres import Postgres, Redis
+
+
+@dataclass(frozen=True)
+class Keys:
+    """A login to S3."""
+
+    key: str
+    secret: str
+
+    @classmethod
+    def new(cls) -> Keys:
+        """Random ones."""
+        return cls(f"KEY{secrets.token_hex(8).upper()}", secrets.token_urlsafe(30))
+
+
+@dataclass
+class Faults:
+    """The proxy through which containers reach S3."""
+
+    keeper: Keeper
+    port: int
+    control: int
+
+    @classmethod
+    def start(cls, keeper: Keeper, ceph: Ceph) -> Faults:
+        """Start it; nothing misbehaves until told so."""
+        made = cls(keeper, free_port(), free_port())
+        places = ("--listen", f"{GATEWAY}:{made.port}", "--upstream", f"{ceph.host}:{ceph.port}")
+        control = ("--control", f"127.0.0.1:{made.control}")
+        keeper.start("s3-faults", [sys.executable, "-I", fault_proxy.__file__, *places, *control])
+        wait_for(lambda: keeper.require("s3-faults") and listening(GATEWAY, made.port), "the fault proxy answers", 20)
+        return made
+
+    @property
+    def endpoint(self) -> str:
+        """S3 through the proxy, from the host and from containers."""
+        return f"http://{GATEWAY}:{self.port}"
+
+    def set(self, mode: str, **rule: Any) -> None:
+        """Put a rule in force; see `fault_proxy.Rule`."""
+        fault_proxy.ask(("127.0.0.1", self.control), mode=mode, **rule)
+
+    def counts(self) -> dict[str, Any]:
+        """Requests seen, faults given and requests held since the rule was set."""
+        return fault_proxy.ask(("127.0.0.1", self.control))
+
+    @contextmanager
+    def during(self, mode: str, **rule: Any) -> Iterator[None]:
+        """The rule while the block runs, and none after it."""
+        self.set(mode, **rule)
+        try:
+            yield
+        finally:
+            self.set("pass")
+
+
+@dataclass
+class Machine:
+    """What the stack stands on: an engine, S3 behind a fault proxy, PostgreSQL and Redis. All real."""
+
+    keeper: Keeper
+    docker: Dockerd
+    ceph: Ceph
+    faults: Faults
+    postgres: Postgres
+    redis: Redis
+    keys: Keys
+
+    def s3(self, endpoint: str = "") -> Any:
+        """A client of S3, past the fault proxy unless `endpoint` says otherwise."""
+        import boto3
+        from botocore.config import Config
+
+        return boto3.client(
+            "s3",
+            endpoint_url=endpoint or self.ceph.endpoint,
+            aws_access_key_id=self.keys.key,
+            aws_secret_access_key=self.keys.secret,
+            region_name="us-east-1",
+            config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
+        )
+
+
+@contextmanager
+def running(root: Path) -> Iterator[Machine]:
+    """The machine, from its packages to the last server; everything is stopped at the end, by process id."""
+    with ExitStack() as stack:
+        stack.enter_context(place.alone(root))
+        packages.install()
+        place.bridge_up()
+        stack.callback(place.bridge_down)
+        keeper = Keeper.fresh(root)
+        stack.callback(keeper.stop_all)
+        docker, ceph, postgres = Dockerd(keeper), Ceph(keeper), Postgres(keeper)
+        docker.start()
+        stack.callback(docker.clear)
+        ceph.start()
+        keys = Keys.new()
+        ceph.user("evergreen", keys.key, keys.secret)
+        postgres.start()
+        yield Machine(keeper, docker, ceph, Faults.start(keeper, ceph), postgres, Redis(keeper), keys)
