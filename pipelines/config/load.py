@@ -51,9 +51,10 @@ class Document:
             known = known[:-1]
         key = ".".join(str(part) for part in location) or "the file"
         value = "" if isinstance(first["input"], dict | list) else f" {shorten(repr(first['input']))}"
+        said = first["msg"].removeprefix("Value error, ")
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         return ConfigError(
-            f"{key}:{value} {first['msg'].lower().removeprefix('value error, ')}{more}",
+            f"{key}:{value} {said[:1].lower()}{said[1:]}{more}",
             where=f"{_short(self.path)} line {self.lines.get(known, 1)}",
             remedy="see docs/model-reference.md",
         )

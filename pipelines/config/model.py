@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from pipelines.config import names
 from pipelines.config.names import Promotion
+from pipelines.config.resources import Allowance, Limits, Who
 from pipelines.errors import ConfigError
 
 MAX_SHARE = 1.0
@@ -225,11 +226,19 @@ class Model(Strict):
     evaluation: Evaluation = Evaluation()
     gates: Gates = Gates()
     promotion: Annotated[Promotion, Field(strict=False)] = Promotion.AUTO
+    resources: dict[Who, Limits] = {}
 
     @property
     def events(self) -> str:
         """The name of the one events table."""
         return next(name for name, table in self.tables.items() if table.role is Role.EVENTS)
+
+    def allowance(self, step: str) -> Allowance:
+        """What the container of `step` may use: what is said of it, of `default`, or nothing; a GPU for `cuda`."""
+        said = {str(who): limits for who, limits in self.resources.items()}
+        cuda = step == "train" and self.training.device == "cuda"
+        below = said.get("default", Limits()).over(Allowance(gpus=int(cuda)))
+        return said.get(step, Limits()).over(below)
 
     @model_validator(mode="after")
     def _one_events_table(self) -> Self:
