@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from pipelines.cli.common import AsJson, ModelName, emit, log_line, tell
 from pipelines.config import names, settings
 from pipelines.config.names import Promotion
 from pipelines.errors import ConfigError, ExitCode
+
+if TYPE_CHECKING:
+    from pipelines.stages.context import StageResult
 
 
 class Step(StrEnum):
@@ -77,22 +80,19 @@ def stage(
     here: Annotated[
         bool, typer.Option("--here", help="Run in this folder, a checked-out run; what dvc.yaml calls.")
     ] = False,
+    result_file: Annotated[
+        Path | None, typer.Option("--result", help="Write the result here as JSON, errors too, not to standard output.")
+    ] = None,
 ) -> None:
     """One stage of one run, under the stage contract; the last line of output is its result as JSON."""
-    from pipelines.runs.contract import run_step
-    from pipelines.runs.here import run_here
+    from pipelines.runs.result import told
 
-    say = log_line(model=model, run=run_id, stage=step.value)
-    if here:
-        result = run_here(Path.cwd(), step.value, say)
-    else:
-        if not model or (not run_id and step is not Step.INGEST):
-            raise ConfigError(
-                "--model and --run are needed", where=f"evergreen stage {step}", remedy="or --here in a run"
-            )
-        run_id = names.check_run_id(run_id) if run_id else run_id
-        result = run_step(settings.load(), names.model_name(model), run_id, step.value, params, say)
-    emit(result.summary | {"exit_code": int(result.exit_code)})
+    with told(result_file) as results:
+        result = _perform(step, model, run_id, params, here)
+        if results is None:
+            emit(result.summary | {"exit_code": int(result.exit_code)})
+        else:
+            results.done(int(result.exit_code), result.summary)
     raise typer.Exit(int(result.exit_code))
 
 
@@ -131,6 +131,19 @@ def reproduce(
     else:
         tell(verdict.render())
     raise typer.Exit(int(ExitCode.DONE) if verdict.identical else 1)
+
+
+def _perform(step: Step, model: str, run_id: str, params: str, here: bool) -> StageResult:
+    from pipelines.runs.contract import run_step
+    from pipelines.runs.here import run_here
+
+    say = log_line(model=model, run=run_id, stage=step.value)
+    if here:
+        return run_here(Path.cwd(), step.value, say)
+    if not model or (not run_id and step is not Step.INGEST):
+        raise ConfigError("--model and --run are needed", where=f"evergreen stage {step}", remedy="or --here in a run")
+    run_id = names.check_run_id(run_id) if run_id else run_id
+    return run_step(settings.load(), names.model_name(model), run_id, step.value, params, say)
 
 
 def add_to(app: typer.Typer) -> None:
