@@ -15,10 +15,10 @@ LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-h
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env dev demo up down test lint bench lock clean
+.PHONY: help env dev demo up down test test-stack test-faults lint bench lock clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 env: .venv/.env-done ## the environment: .venv from requirements.lock, every package checked by its hash
 dev: .venv/.dev-done ## the environment with what tests and lint need
@@ -36,6 +36,16 @@ test: dev ## every test that needs no root, with the coverage of pipelines/; ARG
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest $(ARGS); status=$$?; \
 	$(BIN)/coverage combine --quiet; $(BIN)/coverage report; exit $$status
+
+STACK = @[ "$$(id -u)" = 0 ] || { echo "this starts a Docker engine and real servers: run it as root on Debian"; exit 1; }; \
+	$(BIN)/python -m pytest $(if $(findstring tests/,$(ARGS)),,tests/stack) --timeout 1200 -o timeout_func_only=true \
+	--capture=tee-sys --durations=20
+
+test-stack: dev ## the containers on real servers, as root on Debian; ARGS="tests/stack/test_story.py" for some
+	$(STACK) -m "not matrix" $(ARGS)
+
+test-faults: dev ## there, everybody killed at every moment, and S3 away for longer than is waited (an hour)
+	$(STACK) -m "kills or matrix" $(ARGS)
 
 lint: dev ## ruff, strict types, layers
 	$(BIN)/ruff check

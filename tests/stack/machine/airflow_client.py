@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,7 @@ from urllib.parse import quote
 from stack.machine.place import say, wait_for
 
 from pipelines.demo.airflow_api import FINISHED, Airflow, Task
+from pipelines.errors import PassingFault
 
 
 @dataclass
@@ -22,11 +24,15 @@ class Client(Airflow):
         wait_for(lambda: all(self.knows(dag) for dag in dags), f"Airflow knows {', '.join(dags)}", seconds, poll=1)
 
     def ended(self, dag: str, run: str, seconds: float = 600) -> str:
-        """How a run has ended; its tasks' states are told when it does not."""
+        """How a run has ended, however often Airflow goes away meanwhile; its tasks are told when it does not end."""
+
+        def finished() -> str | None:
+            with contextlib.suppress(PassingFault):
+                return now if (now := self.state(dag, run)) in FINISHED else None
+            return None
+
         try:
-            return str(
-                wait_for(lambda: (now := self.state(dag, run)) in FINISHED and now, f"{dag} {run}", seconds, 0.5)
-            )
+            return str(wait_for(finished, f"{dag} {run}", seconds, 0.5))
         except AssertionError:
             say(f"{dag} {run}: {self.tasks(dag, run)}")
             raise

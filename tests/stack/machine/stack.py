@@ -1,0 +1,125 @@
+"""The whole stack as a test sees it: the machine, the compose project on it, and Airflow to ask for runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from stack.machine.airflow_client import Client
+from stack.machine.compose import Compose, Container, tasks
+from stack.machine.dockerd import Dockerd
+from stack.machine.models import Models
+from stack.machine.place import attempt, wait_for
+from stack.machine.session import Machine
+
+from pipelines.config import settings as configuration
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """A retraining that ended with a promotion: the ledger's run id, when it was asked for, and each task's span."""
+
+    run: str
+    asked: datetime
+    ended: datetime
+    spans: dict[str, tuple[datetime, datetime]]
+
+    @property
+    def seconds(self) -> float:
+        """From trigger to champion."""
+        return (self.ended - self.asked).total_seconds()
+
+
+@dataclass
+class Stack:
+    """What the stories drive."""
+
+    machine: Machine
+    compose: Compose
+    airflow: Client
+    models: Models
+    _ingested: set[str] = field(default_factory=set)
+
+    @property
+    def docker(self) -> Dockerd:
+        """The engine."""
+        return self.machine.docker
+
+    def ingest(self, model: str, first: date, last: date) -> None:
+        """Take in days through the model's DAG, once a session."""
+        if model in self._ingested:
+            return
+        self.airflow.ready(f"{model}__ingest")
+        self.airflow.succeeds(f"{model}__ingest", "all", {"from": first.isoformat(), "to": last.isoformat()})
+        self._ingested.add(model)
+
+    def ready(self, model: str) -> None:
+        """One of the small models with all its days."""
+        self.ingest(model, self.models.day(0), self.models.last)
+
+    def retrain(self, model: str, run: str, seconds: float = 600, **conf: Any) -> Retrained:
+        """Trigger a retraining and see it through to its promotion."""
+        self.airflow.ready(f"{model}__retrain", f"{model}__promote")
+        self.airflow.succeeds(f"{model}__retrain", run, conf, seconds)
+        return self.promoted(model, run)
+
+    def promoted(self, model: str, run: str) -> Retrained:
+        """The promotion that a finished retraining has started, seen through."""
+        dag = f"{model}__retrain"
+        started = f"{dag} {run} has started a promotion"
+        ((next_dag, next_run),) = wait_for(lambda: self.airflow.caused(dag, run), started, 90)
+        assert next_dag == f"{model}__promote"
+        state = self.airflow.ended(next_dag, next_run)
+        assert state == "success", self.airflow.failure(next_dag, next_run)
+        asked, _ = self.airflow.times(dag, run)
+        _, ended = self.airflow.times(next_dag, next_run)
+        spans = self.airflow.spans(dag, run) | self.airflow.spans(next_dag, next_run)
+        return Retrained(self.run_id(model, run), asked, ended, spans)
+
+    def run_id(self, model: str, run: str) -> str:
+        """The ledger's id of a DAG run."""
+        return str(self.airflow.xcoms(f"{model}__retrain", run)["snapshot.return_value"])
+
+    def live(self, model: str, stage: str, seconds: float = 180) -> Container:
+        """The running container of a stage, as soon as there is one."""
+
+        def find() -> Container | None:
+            return next((item for item in tasks(self.docker, model=model, stage=stage) if item.running), None)
+
+        found: Container = wait_for(find, f"a container of {model} {stage}", seconds, 0.1)
+        return found
+
+    def said(self, container: Container) -> str:
+        """What a container has written so far."""
+        done = attempt("docker", "logs", container.id, env=self.docker.environment)
+        return done.stdout + done.stderr
+
+    def training(self, model: str) -> Container:
+        """The container that trains, once it is in the middle of it."""
+        container = self.live(model, "train")
+        wait_for(lambda: "started" in self.said(container), f"{model} trains", 60, 0.1)
+        return container
+
+    def task(self, *argv: str, seconds: float = 600) -> str:
+        """`evergreen` in a container of the tasks image, with the stages' volume, network and settings."""
+        scheduler = self.compose.container("airflow-scheduler")
+        known = dict(item.split("=", 1) for item in scheduler.found["Config"]["Env"])
+        inside = configuration.load(known)
+        env = [
+            word for name, value in configuration.task_environment(inside).items() for word in ("-e", f"{name}={value}")
+        ]
+        place = ("--network", inside.containers.network, "--volume", f"{inside.containers.volume}:/evergreen")
+        hard = ("--rm", "--read-only", "--tmpfs", "/tmp:size=2g,mode=1777", "--cap-drop", "ALL")
+        return self.docker.docker("run", *hard, *place, *env, str(inside.containers.image), *argv, timeout=seconds)
+
+    def mlflow_alias(self, model: str, alias: str) -> int | None:
+        """The version that an alias of the registry names."""
+        sql = f"select version from registered_model_aliases where name = '{model}' and alias = '{alias}'"  # noqa: S608
+        rows = self.machine.postgres.query("mlflow", sql)
+        return int(rows[0][0]) if rows else None
+
+    def versions(self, model: str) -> list[list[str]]:
+        """Versions of a model in the registry, and the run each came from."""
+        sql = f"select version, run_id from model_versions where name = '{model}' order by version"  # noqa: S608
+        return self.machine.postgres.query("mlflow", sql)

@@ -1,0 +1,89 @@
+"""Whoever is killed, in the middle of training or of its publication: the run ends right, and nobody helps it.
+
+`make test-faults` kills everyone at every moment; `make test-stack` takes a few cases that the commit chooses.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import Any
+
+import pytest
+from stack.machine import probes
+from stack.machine.kills import KILLS
+from stack.machine.place import ROOT, command, say, wait_for
+from stack.machine.stack import Stack
+
+MODEL = "slow"
+MOMENTS = ("training", "publication")
+CASES = [(number, who, moment) for number, (who, moment) in enumerate((w, m) for w in KILLS for m in MOMENTS)]
+A_COMMITS_SHARE = 4
+# A dead engine takes everything with it: all containers start again, then the lost heartbeat must be noticed.
+LIMIT = 600
+
+
+def chosen() -> list[int]:
+    """The cases of this commit."""
+    sha = command("git", "-C", ROOT, "rev-parse", "HEAD").strip()
+    return sorted(random.Random(sha).sample(range(len(CASES)), A_COMMITS_SHARE))  # noqa: S311 - a draw, no secret
+
+
+def cases() -> list[Any]:
+    """All cases; those that are not this commit's carry the mark `matrix`."""
+    ours = chosen()
+    return [
+        pytest.param(*case, id=f"{case[1]}, {case[2]}", marks=[] if case[0] in ours else pytest.mark.matrix)
+        for case in CASES
+    ]
+
+
+@pytest.fixture(scope="module")
+def slow(stack: Stack) -> Stack:
+    """The slow model with its first champion."""
+    stack.ready(MODEL)
+    stack.retrain(MODEL, "first", as_of=str(stack.models.day(29)))
+    return stack
+
+
+@pytest.mark.kills
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize(("number", "who", "moment"), cases())
+def test_a_killed_part_costs_nothing_but_time(slow: Stack, number: int, who: str, moment: str) -> None:
+    as_of, run = str(slow.models.day(31 + 2 * number)), f"kill-{number}"
+    before = probes.champion(slow.compose, MODEL)
+    assert before is not None
+    versions = len(slow.versions(MODEL))
+    slow.airflow.trigger(f"{MODEL}__retrain", run, {"as_of": as_of})
+    killed_at = strike(slow, who, moment)
+    assert probes.champion(slow.compose, MODEL) == before, "the champion has moved before the gates have judged"
+    state = slow.airflow.ended(f"{MODEL}__retrain", run, LIMIT)
+    assert state == "success", slow.airflow.failure(f"{MODEL}__retrain", run)
+    done = slow.promoted(MODEL, run)
+    say(f"{who} killed in {moment}: champion {time.monotonic() - killed_at:.0f} s later")
+    after = probes.champion(slow.compose, MODEL)
+    assert after is not None
+    assert (after["run"], after["version"]) == (done.run, before["version"] + 1)
+    assert probes.finished(slow.compose, MODEL, as_of) == [done.run]
+    assert len(slow.versions(MODEL)) == versions + 1
+    wait_for(lambda: not probes.orphans(slow.docker), "no container of a stage is left", 90)
+    assert probes.uploads(slow.machine) == []
+
+
+def strike(slow: Stack, who: str, moment: str) -> float:
+    """Kill at that moment; returns when."""
+    victim = slow.training(MODEL)
+    if moment == "training":
+        time.sleep(2)
+        assert "publishing" not in slow.said(victim)
+        at = time.monotonic()
+        KILLS[who](slow, victim)
+        return at
+    # What is published is held up on its way to S3, so that the blow lands in the middle of it. MLflow's turn comes
+    # with its own artifacts.
+    bucket = "evergreen-mlflow" if who == "MLflow" else "evergreen-store"
+    with slow.machine.faults.during("hold", method="PUT", path=f"^/{bucket}/"):
+        wait_for(lambda: slow.machine.faults.counts()["holding"], f"a write to {bucket} is held up", 240)
+        at = time.monotonic()
+        KILLS[who](slow, victim)
+    return at

@@ -1,0 +1,42 @@
+"""What a model's own code can do from inside its task: nothing that is not its business."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from stack.machine import probes
+from stack.machine.stack import Stack
+
+
+@pytest.fixture(scope="module")
+def told(stack: Stack) -> dict[str, str]:
+    """What the model `rogue` reports about its attempts, from the log of its failed task."""
+    stack.ready("rogue")
+    dag = "rogue__retrain"
+    stack.airflow.trigger(dag, "try", {"as_of": str(stack.models.day(38))})
+    assert stack.airflow.ended(dag, "try") == "failed"
+    log = stack.airflow.logs(dag, "try")
+    return dict(
+        re.findall(r"(champion|forced|other|rewrite|delete|promoter|root|engine|postgres|airflow|uid)=([^;\"]*)", log)
+    )
+
+
+@pytest.mark.parametrize("push", ["champion", "forced", "other", "rewrite", "delete"])
+def test_a_push_beyond_a_tasks_role_is_refused(stack: Stack, told: dict[str, str], push: str) -> None:
+    code, _, answer = told[push].partition(" ")
+    assert int(code) != 0, told
+    assert answer
+
+
+def test_the_ledger_is_as_it_was(stack: Stack, told: dict[str, str]) -> None:
+    refs = probes.refs(stack.compose, "rogue")
+    assert "refs/heads/data" in refs
+    assert not {"refs/heads/champion", "refs/heads/anything"} & set(refs)
+
+
+def test_nothing_else_is_in_reach(told: dict[str, str]) -> None:
+    assert told["root"] == "read-only"
+    assert told["promoter"] == "no volume"
+    assert "REACHED" not in (told["engine"], told["postgres"], told["airflow"])
+    assert told["uid"] == "10001"

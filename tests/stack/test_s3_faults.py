@@ -1,0 +1,67 @@
+"""Case 63: S3 that answers 503, cuts connections and bodies, or is away: passing faults heal, lasting ones are loud."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from stack.machine import probes
+from stack.machine.stack import Stack
+
+MODEL = "faulty"
+DAG = f"{MODEL}__retrain"
+FAULTS: dict[str, dict[str, Any]] = {
+    "503": {"mode": "error", "share": 0.3, "seed": 3},
+    "reset": {"mode": "reset", "share": 0.3, "seed": 4},
+    "truncated": {"mode": "truncate", "method": "GET", "share": 0.3, "seed": 5},
+}
+
+
+@pytest.mark.parametrize(("number", "kind"), list(enumerate(FAULTS)))
+def test_a_share_of_failing_requests_heals(stack: Stack, number: int, kind: str) -> None:
+    stack.ready(MODEL)
+    as_of = str(stack.models.day(34 + 3 * number))
+    with stack.machine.faults.during(**FAULTS[kind]):
+        done = stack.retrain(MODEL, f"s3-{kind}", as_of=as_of)
+        assert stack.machine.faults.counts()["faults"] > 3
+    right(stack, as_of, done.run)
+
+
+def test_two_minutes_away_heal(stack: Stack) -> None:
+    stack.ready(MODEL)
+    stack.airflow.ready(DAG)
+    as_of = str(stack.models.day(46))
+    stack.airflow.trigger(DAG, "away", {"as_of": as_of})
+    stack.live(MODEL, "features")
+    began = time.monotonic()
+    with stack.machine.faults.during("blackout", seconds=120):
+        assert stack.airflow.ended(DAG, "away") == "success", stack.airflow.failure(DAG, "away")
+    assert time.monotonic() - began > 115
+    right(stack, as_of, stack.promoted(MODEL, "away").run)
+
+
+@pytest.mark.matrix
+@pytest.mark.timeout(2400)
+def test_away_for_longer_than_all_tries_fails_loudly(stack: Stack) -> None:
+    """The waits of all tries add up to ten minutes."""
+    stack.ready(MODEL)
+    before = probes.champion(stack.compose, MODEL)
+    stack.airflow.ready(DAG)
+    stack.airflow.trigger(DAG, "gone", {"as_of": str(stack.models.day(52))})
+    stack.live(MODEL, "features")
+    with stack.machine.faults.during("blackout"):
+        assert stack.airflow.ended(DAG, "gone", 1800) == "failed"
+    assert "S3" in stack.airflow.failure(DAG, "gone")
+    assert probes.champion(stack.compose, MODEL) == before
+    assert probes.orphans(stack.docker) == []
+
+
+def right(stack: Stack, as_of: str, run: str) -> None:
+    """One run, whole, and nothing lying about."""
+    assert probes.finished(stack.compose, MODEL, as_of) == [run]
+    champion = probes.champion(stack.compose, MODEL)
+    assert champion is not None
+    assert champion["run"] == run
+    assert probes.orphans(stack.docker) == []
+    assert probes.uploads(stack.machine) == []
