@@ -122,7 +122,7 @@ def _subject(
     settings: Settings, name: str, folder: Path, model: Model, scratch: Path, findings: list[Finding]
 ) -> Subject | None:
     try:
-        where, files = newest_files(settings, name, model)
+        where, files = newest_files(settings, name, model, scratch)
         days = sorted(file.day for file in files if file.table == model.events and file.day)
         params = RunParams.of(name, model, days[-1])
     except EvergreenError as error:

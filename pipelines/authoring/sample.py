@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 from pipelines.config.model import Model, Role
 from pipelines.config.names import STATIC
@@ -15,8 +16,10 @@ from pipelines.ledger.store import Store
 from pipelines.storage.lake import Source
 
 
-def newest_files(settings: Settings, name: str, model: Model) -> tuple[str, list[SourceFile]]:
+def newest_files(settings: Settings, name: str, model: Model, scratch: Path) -> tuple[str, list[SourceFile]]:
     """Where the data was found (`ledger` or `lake`), and the files of the newest window that a retraining would read.
+
+    What lies in no folder is copied below `scratch`.
 
     Raises:
         DataError: neither holds a day of events.
@@ -25,10 +28,10 @@ def newest_files(settings: Settings, name: str, model: Model) -> tuple[str, list
     try:
         ledger = Ledger.open(settings, name)
     except InputError:
-        return "lake", _from_lake(settings, model)
+        return "lake", _from_lake(settings, model, scratch)
     manifest = load_manifest(ledger) if ledger.head("data") else Manifest()
     if not manifest.days(model.events):
-        return "lake", _from_lake(settings, model)
+        return "lake", _from_lake(settings, model, scratch)
     return "ledger", _from_ledger(settings, ledger, manifest, model)
 
 
@@ -47,25 +50,25 @@ def _from_ledger(settings: Settings, ledger: Ledger, manifest: Manifest, model: 
         store.close()
 
 
-def _from_lake(settings: Settings, model: Model) -> list[SourceFile]:
+def _from_lake(settings: Settings, model: Model, scratch: Path) -> list[SourceFile]:
     import pyarrow.parquet as pq
 
-    source = Source(settings.lake)
-    last = model.schedule.end or datetime.now(UTC).date()
-    events = model.tables[model.events]
-    while last >= model.schedule.start and not source.locate(events, last.isoformat()).is_file():
-        last -= timedelta(days=1)
-    if last < model.schedule.start:
+    source, events = Source(settings), model.tables[model.events]
+    start, end = model.schedule.start, model.schedule.end or datetime.now(UTC).date()
+    held = source.present(events, [day.isoformat() for day in _days(start, end)])
+    if not held:
         raise DataError(
             "neither the ledger nor the lake holds a day of events",
-            where=str(source.locate(events, model.schedule.start.isoformat())),
+            where=source.where(events, start.isoformat()),
             remedy="put partitions there, or set EVERGREEN_LAKE",
         )
+    window = [day.isoformat() for day in _window(model, date.fromisoformat(max(held)))]
     files = []
     for table, config in model.tables.items():
-        for day in [None] if config.role is Role.STATIC else _window(model, last):
-            path = source.locate(config, day.isoformat() if day else STATIC)
-            if path.is_file():
+        for name in source.present(config, [STATIC] if config.role is Role.STATIC else window):
+            path = source.readable(config, name, scratch, model.validation.max_bytes)
+            if path is not None:
+                day = None if name == STATIC else date.fromisoformat(name)
                 files.append(SourceFile(table, day, path, pq.read_metadata(path).num_rows))
     return files
 
@@ -75,4 +78,8 @@ def _window(model: Model, last: date) -> list[date]:
     window = model.window
     back = window.train_days + window.test_days + window.gap_days + window.lookback_days + model.label.maturity_days
     first = max(model.schedule.start, last - timedelta(days=back))
+    return _days(first, last)
+
+
+def _days(first: date, last: date) -> list[date]:
     return [first + timedelta(days=number) for number in range((last - first).days + 1)]

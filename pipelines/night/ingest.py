@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import time
@@ -43,7 +42,7 @@ def ingest(
     folder = find_model(settings.models, model_name)
     model = load_model(folder)
     days = _days(model, first, last)
-    source, suite = Source(settings.lake), Suite.load(folder, model)
+    source, suite = Source(settings), Suite.load(folder, model)
     _anything(source, model, days)
     ledger = Ledger.open(settings, model_name, create=True)
     outcomes: list[Outcome] = []
@@ -78,9 +77,9 @@ def _days(model: Model, first: date, last: date) -> list[str]:
 def _anything(source: Source, model: Model, days: Sequence[str]) -> None:
     """Raises DataError unless the lake has something for one of the days, before the ledger is touched."""
     daily = [table for table in model.tables.values() if table.role is not Role.STATIC]
-    if not any(os.path.lexists(source.locate(table, day)) for day in days for table in daily):
+    if not any(source.present(table, days) for table in daily):
         raise DataError(
-            f"the lake holds no partition from {days[0]} to {days[-1]}; looked for {source.locate(daily[0], days[0])}",
+            f"the lake holds no partition from {days[0]} to {days[-1]}; looked for {source.where(daily[0], days[0])}",
             where=source.lake,
             remedy="deliver it, or check EVERGREEN_LAKE and the uri in model.yaml",
         )

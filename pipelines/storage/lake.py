@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import os
-import stat
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
 
 from pipelines.config import names
 from pipelines.config.model import Table
-from pipelines.errors import ConfigError, DataError, PassingFault, shorten
-from pipelines.storage.files import BLOCK, atomic_file
+from pipelines.config.settings import Settings
+from pipelines.errors import ConfigError, shorten
+from pipelines.storage import lake_folder, s3_read
+from pipelines.storage.files import atomic_file
+from pipelines.storage.lake_folder import FolderPlace, PartitionMissing, PartitionRefused
+from pipelines.storage.s3 import S3, S3Place, is_s3
+from pipelines.storage.s3_faults import ObjectMissing, ObjectRefused
 
-_SYMLINK = (errno.ELOOP, errno.ENOTDIR)
-
-
-class PartitionMissing(DataError):
-    """The source has no such partition."""
-
-
-class PartitionRefused(DataError):
-    """What stands where the partition should be is no ordinary file that we may read."""
+__all__ = ["Fetched", "PartitionMissing", "PartitionRefused", "Source"]
+Place = FolderPlace | S3Place
 
 
 @dataclass(frozen=True)
@@ -45,18 +38,39 @@ class Fetched:
 
 @dataclass(frozen=True)
 class Source:
-    """The folder that relative URIs of tables are below."""
+    """The folder or `s3://` prefix that relative URIs of tables are below; absolute ones name either themselves."""
 
-    lake: str
+    settings: Settings
 
-    def locate(self, table: Table, partition: str) -> Path:
-        """Where `partition` (`YYYY-MM-DD` or `static`) of `table` should lie.
+    @property
+    def lake(self) -> str:
+        """What relative URIs are below."""
+        return self.settings.lake
+
+    def where(self, table: Table, partition: str) -> str:
+        """Where `partition` (`YYYY-MM-DD` or `static`) of `table` should lie, for people.
 
         Raises:
-            ConfigError: no legal partition name, or a URI of a kind that this version cannot read.
+            ConfigError: no legal partition name, or a URI of a kind that cannot be read.
         """
-        base, parts = self._place(table.uri, names.partition_name(partition))
-        return base.joinpath(*parts)
+        place = self._place(table.uri, names.partition_name(partition))
+        return str(place if isinstance(place, S3Place) else place.path)
+
+    def present(self, table: Table, partitions: Iterable[str]) -> list[str]:
+        """Those of `partitions` at whose place anything is; raises as `where` does, or PassingFault."""
+        places = {name: self._place(table.uri, names.partition_name(name)) for name in partitions}
+        keys: set[str] = set()
+        first = next(iter(places.values()), None)
+        if isinstance(first, S3Place):
+            # One list of what begins alike is fewer requests than a look at each.
+            known = [place.key for place in places.values() if isinstance(place, S3Place)]
+            prefix = replace(first, key=os.path.commonprefix(known))  # noqa: RUF071 - of characters, as S3 means it
+            keys = {found.place.key for found in S3.open(self.settings).list(prefix)}
+        return [
+            name
+            for name, place in places.items()
+            if (place.key in keys if isinstance(place, S3Place) else os.path.lexists(place.path))
+        ]
 
     def fetch(self, table: Table, partition: str, target: Path, cap: int) -> Fetched:
         """Copy `partition` of `table` to the file `target`, at most `cap` bytes of it, hashing the whole.
@@ -64,84 +78,62 @@ class Source:
         Raises:
             PartitionMissing: there is none.
             PartitionRefused: a symbolic link on the way, no ordinary file, or no right to read it.
-            PassingFault: the file changed while it was read, or reading failed.
+            ConfigError: there is no such bucket, or S3 knows our keys not at all.
+            PassingFault: it changed while it was read, or reading failed.
         """
-        base, parts = self._place(table.uri, names.partition_name(partition))
-        path = base.joinpath(*parts)
-        with _opened(base, parts) as file, atomic_file(target, durable=False) as temporary:
-            before = os.fstat(file.fileno())
-            sha256, size = _copy(file, temporary, cap)
-            after = os.fstat(file.fileno())
-        if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size) or size != after.st_size:
-            raise PassingFault(
-                "changed while it was being read", where=str(path), remedy="try again when it is delivered"
-            )
-        return Fetched(
-            target,
-            table.uri.replace("{date}", partition),
-            sha256,
-            size,
-            f"{after.st_mtime_ns:x}-{size:x}",
-            whole=size <= cap,
+        place = self._place(table.uri, names.partition_name(partition))
+        found = (
+            _fetch_object(S3.open(self.settings), place, target, cap)
+            if isinstance(place, S3Place)
+            else lake_folder.fetch(place, target, cap)
         )
+        uri = table.uri.replace("{date}", partition)
+        return Fetched(target, uri, found.digest, found.bytes, found.etag, whole=found.bytes <= cap)
 
-    def _place(self, uri: str, partition: str) -> tuple[Path, tuple[str, ...]]:
-        """The folder that the operator vouches for, and the parts below it, where no symbolic link is followed."""
-        if "://" in uri or "://" in self.lake:
-            raise ConfigError(
-                f"{shorten(repr(uri if '://' in uri else self.lake))} cannot be read",
-                where="lake",
-                remedy="name a folder: this version reads no other place",
-            )
-        base = Path(self.lake)
+    def readable(self, table: Table, partition: str, scratch: Path, cap: int) -> Path | None:
+        """The file of `partition` where it lies, or a copy below `scratch` where that is no folder; None: no file.
+
+        Raises:
+            PartitionMissing, PartitionRefused, ConfigError, PassingFault: as `fetch`.
+        """
+        place = self._place(table.uri, names.partition_name(partition))
+        if isinstance(place, FolderPlace):
+            return place.path if place.path.is_file() else None
+        target = scratch.joinpath(place.bucket, *place.key.split("/"))
+        fetched = self.fetch(table, partition, target, cap)
+        if not fetched.whole:
+            raise PartitionRefused(f"has {fetched.bytes} bytes, over {cap}", where=str(place), remedy="see max_bytes")
+        return fetched.path
+
+    def _place(self, uri: str, partition: str) -> Place:
+        setting = "model.yaml" if "://" in uri or uri.startswith("/") else "EVERGREEN_LAKE"
+        named = uri.replace("{date}", partition)
+        if is_s3(uri) and "{date}" not in uri.split("/")[2]:
+            return S3Place.parse(named, setting)
+        parts = PurePosixPath(named).parts
+        if "://" in uri or not parts or ".." in parts or any(ord(sign) < 32 for sign in uri):
+            raise _unusable(uri, "model.yaml")
         if uri.startswith("/"):
             base = Path(uri.split("{date}", maxsplit=1)[0] + "x").parent
-            uri = str(PurePosixPath(uri).relative_to(base))
-        parts = PurePosixPath(uri.replace("{date}", partition)).parts
-        if not parts or ".." in parts or any(ord(sign) < 32 for sign in uri):
-            raise ConfigError(
-                f"{shorten(repr(uri))} is no usable uri", where="model.yaml", remedy="name a file below the lake"
-            )
-        return base, parts
+            return FolderPlace(base, PurePosixPath(named).relative_to(base).parts)
+        if is_s3(self.lake):
+            return S3Place.parse(self.lake, setting).below(*parts)
+        if "://" in self.lake:
+            raise _unusable(self.lake, setting)
+        return FolderPlace(Path(self.lake), parts)
 
 
-@contextmanager
-def _opened(base: Path, parts: tuple[str, ...]) -> Iterator[BinaryIO]:
-    """The file, reached one folder at a time, so that no link slips in between a check and its use."""
-    where = str(base.joinpath(*parts))
-    with ExitStack() as stack:
-        try:
-            handle = os.open(base, os.O_RDONLY | os.O_DIRECTORY)
-            stack.callback(os.close, handle)
-            for part in parts[:-1]:
-                handle = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=handle)
-                stack.callback(os.close, handle)
-            # Without O_NONBLOCK a pipe laid in the lake would make us wait for its writer for ever.
-            handle = os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=handle)
-            stack.callback(os.close, handle)
-        except OSError as error:
-            raise _fault(error, where) from None
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise PartitionRefused("is no ordinary file", where=where, remedy="put a parquet file there")
-        yield stack.enter_context(os.fdopen(handle, "rb", closefd=False))
+def _fetch_object(s3: S3, place: S3Place, target: Path, cap: int) -> s3_read.Copied:
+    try:
+        with atomic_file(target, durable=False) as temporary:
+            return s3_read.fetch(s3, place, temporary, cap=cap)
+    except ObjectMissing as error:
+        remedy = "deliver it, then ingest again"
+        raise PartitionMissing("there is no such partition", where=error.where, remedy=remedy) from None
+    except ObjectRefused as error:
+        raise PartitionRefused(error.what, where=error.where, remedy=error.remedy) from None
 
 
-def _copy(file: BinaryIO, target: Path, cap: int) -> tuple[str, int]:
-    digest, size = hashlib.sha256(), 0
-    with target.open("wb") as out:
-        while block := file.read(BLOCK):
-            digest.update(block)
-            if size < cap:
-                out.write(block[: cap - size])
-            size += len(block)
-    return digest.hexdigest(), size
-
-
-def _fault(error: OSError, where: str) -> Exception:
-    if error.errno == errno.ENOENT:
-        return PartitionMissing("there is no such partition", where=where, remedy="deliver it, then ingest again")
-    if error.errno in _SYMLINK:
-        return PartitionRefused("a symbolic link is on the way to it", where=where, remedy="put the file itself there")
-    if error.errno in (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG):
-        return PartitionRefused(f"cannot be opened: {error.strerror}", where=where, remedy="let this user read it")
-    return PassingFault(f"cannot be opened: {error.strerror}", where=where, remedy="try again")
+def _unusable(uri: str, where: str) -> ConfigError:
+    remedy = "name a folder or s3://bucket/prefix; in model.yaml a file below it"
+    return ConfigError(f"{shorten(repr(uri))} cannot be read", where=where, remedy=remedy)

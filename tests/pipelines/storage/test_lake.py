@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from pipelines.config.model import Table
+from pipelines.config.settings import load
 from pipelines.errors import ConfigError, PassingFault
-from pipelines.storage import lake
+from pipelines.storage import lake_folder
 from pipelines.storage.files import sha256_bytes
 from pipelines.storage.lake import PartitionMissing, PartitionRefused, Source
 
@@ -25,7 +26,7 @@ DAILY = table("orders/{date}.parquet")
 def source(tmp_path):
     (tmp_path / "lake/orders").mkdir(parents=True)
     (tmp_path / f"lake/orders/{DAY}.parquet").write_bytes(b"bytes of the day")
-    return Source(str(tmp_path / "lake"))
+    return Source(load({"EVERGREEN_HOME": str(tmp_path)}))
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def target(tmp_path):
 
 
 def test_a_partition_is_copied_and_hashed_and_the_source_stays_as_it_is(source, target):
-    path = source.locate(DAILY, DAY)
+    path = Path(source.where(DAILY, DAY))
     before = path.stat()
     fetched = source.fetch(DAILY, DAY, target, 100)
     assert (fetched.sha256, fetched.bytes, fetched.whole) == (sha256_bytes(b"bytes of the day"), 16, True)
@@ -47,7 +48,9 @@ def test_a_partition_is_copied_and_hashed_and_the_source_stays_as_it_is(source, 
 def test_an_absolute_uri_is_read_where_it_says(tmp_path, target):
     (tmp_path / "other/2024").mkdir(parents=True)
     (tmp_path / f"other/2024/day-{DAY}.parquet").write_bytes(b"x")
-    fetched = Source("/nowhere").fetch(table(f"{tmp_path}/other/2024/day-{{date}}.parquet"), DAY, target, 100)
+    fetched = Source(load({"EVERGREEN_LAKE": "/nowhere"})).fetch(
+        table(f"{tmp_path}/other/2024/day-{{date}}.parquet"), DAY, target, 100
+    )
     assert fetched.bytes == 1
 
 
@@ -88,7 +91,7 @@ def make_pipe(path: Path):
 @pytest.mark.parametrize("spoil", [link_file, link_folder, make_folder, make_pipe])
 def test_what_is_no_ordinary_file_is_refused(source, target, spoil):
     """Case 48, and a pipe, on which a reader would wait for ever."""
-    spoil(source.locate(DAILY, DAY))
+    spoil(Path(source.where(DAILY, DAY)))
     with pytest.raises(PartitionRefused) as caught:
         source.fetch(DAILY, DAY, target, 100)
     assert caught.value.exit_code == 3
@@ -115,7 +118,15 @@ def test_an_illegal_partition_name_never_becomes_a_path(source, target, partitio
 
 
 @pytest.mark.parametrize(
-    "uri", ["http://evil.example/{date}", "file:///etc/{date}", "s3://bucket/{date}", "a\nb/{date}", "a\0/{date}"]
+    "uri",
+    [
+        "http://evil.example/{date}",
+        "file:///etc/{date}",
+        "s3://{date}/x",
+        "S3://bucket/{date}",
+        "a\nb/{date}",
+        "a\0/{date}",
+    ],
 )
 def test_a_uri_that_is_no_path_in_a_folder_is_refused(source, target, uri):
     """Cases 49 and 56: nothing is ever asked of another host."""
@@ -125,14 +136,14 @@ def test_a_uri_that_is_no_path_in_a_folder_is_refused(source, target, uri):
 
 def test_a_file_that_changes_while_it_is_read_is_a_passing_fault(source, target, monkeypatch):
     """Case 12: the delivery is still going on."""
-    copy = lake._copy
+    copy = lake_folder._copy
 
     def slow(file, temporary, cap):
         result = copy(file, temporary, cap)
-        with source.locate(DAILY, DAY).open("ab") as still_writing:
+        with Path(source.where(DAILY, DAY)).open("ab") as still_writing:
             still_writing.write(b" and more")
         return result
 
-    monkeypatch.setattr(lake, "_copy", slow)
+    monkeypatch.setattr(lake_folder, "_copy", slow)
     with pytest.raises(PassingFault, match="changed while"):
         source.fetch(DAILY, DAY, target, 100)
