@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from pipelines.config.settings import Settings
-from pipelines.errors import EvergreenError, IntegrityError, PassingFault, shorten
+from pipelines.errors import IntegrityError
+from pipelines.ledger import remotes
+from pipelines.ledger.remotes import Remote, passing
 from pipelines.storage.files import write_bytes
 
 _LOCAL_CONFIG = """\
@@ -25,10 +24,7 @@ _LOCAL_CONFIG = """\
 {scm}[cache]
     dir = {cache}
     type = "hardlink,copy"
-['remote "store"']
-    url = {remote}
-    verify = true
-"""
+{remote}"""
 
 
 @dataclass(frozen=True)
@@ -36,6 +32,7 @@ class Store:
     """The cache and the remote as one DVC repository object sees them."""
 
     repo: Any
+    remote: Remote
 
     @classmethod
     def open(cls, settings: Settings, root: Path, *, scm: bool) -> Self:
@@ -47,7 +44,7 @@ class Store:
         config = _LOCAL_CONFIG.format(
             site=settings.home / "dvc",
             cache=settings.cache,
-            remote=settings.dvc_remote,
+            remote=remotes.section(settings),
             scm="" if scm else "    no_scm = true\n",
         )
         with passing("the DVC cache"):
@@ -58,7 +55,8 @@ class Store:
             # DVC tells its progress on standard output, which belongs to our callers; its faults reach us as errors.
             logging.getLogger("dvc").setLevel(logging.CRITICAL)
             logging.getLogger("dvc_data").addHandler(logging.NullHandler())
-            return cls(Repo(str(root)))
+            repo = Repo(str(root))
+        return cls(repo, remotes.open_remote(settings, repo))
 
     def close(self) -> None:
         """Close DVC's databases."""
@@ -104,17 +102,7 @@ class Store:
             PassingFault: the remote cannot be reached or written; repeating it is safe.
             IntegrityError: an object is in neither of them.
         """
-        wanted = list(dict.fromkeys(oids))
-        with passing(f"the DVC remote {self._remote.path}"):
-            failed = self._copy_out(wanted)
-            if failed:
-                raise PassingFault(
-                    f"{failed} of {len(wanted)} objects did not arrive",
-                    where=f"the DVC remote {self._remote.path}",
-                    remedy="look at its disk and rights, then try again",
-                )
-            for oid in wanted:
-                self._see_in_remote(oid)
+        self.remote.push(list(dict.fromkeys(oids)))
 
     def fetch(self, oids: Iterable[str]) -> None:
         """Bring objects that the cache lacks from the remote, verified by their md5.
@@ -126,102 +114,18 @@ class Store:
         lacking = [oid for oid in dict.fromkeys(oids) if not self.cached(oid).is_file()]
         if not lacking:
             return
-        where = f"the DVC remote {self._remote.path}"
-        with passing(where):
-            if not self._remote.fs.exists(self._remote.path):
-                raise PassingFault("is away", where=where, remedy="bring it back, then try again")
-            for oid, error in self._copy_in(lacking).items():
-                if not isinstance(error, FileNotFoundError):
-                    raise PassingFault(f"object {oid} cannot be read: {error}", where=where, remedy="try again")
-                raise IntegrityError(f"object {oid} is not there", where=where, remedy="restore it from a backup")
-            for oid in lacking:
-                if not self.cached(oid).is_file():
-                    raise IntegrityError(
-                        f"object {oid} holds other bytes than its name says",
-                        where=where,
-                        remedy="restore it from a backup",
-                    )
+        self.remote.fetch(lacking)
+        for oid in lacking:
+            if not self.cached(oid).is_file():
+                raise IntegrityError(
+                    f"object {oid} holds other bytes than its name says",
+                    where=self.remote.where,
+                    remedy="restore it from a backup",
+                )
 
     @property
     def _cache(self) -> Any:
         return self.repo.cache.local
-
-    @property
-    def _remote(self) -> Any:
-        return self.repo.cloud.get_remote_odb()
-
-    def _copy_in(self, oids: list[str]) -> dict[str, BaseException]:
-        """Copy from the remote into the cache, where what has another md5 is thrown away; the errors by object."""
-        # Not by DVC's transfer: it looks at the source first, and removes from the remote what it finds spoilt there.
-        errors: dict[str, BaseException] = {}
-        self._cache.add(
-            [self._remote.oid_to_path(oid) for oid in oids],
-            self._remote.fs,
-            oids,
-            verify=True,
-            check_exists=False,
-            on_error=errors.__setitem__,
-        )
-        return errors
-
-    def _copy_out(self, oids: list[str]) -> int:
-        from dvc_data.hashfile.hash_info import HashInfo
-        from dvc_data.hashfile.transfer import transfer
-
-        # Files before the directories that list them: who finds a directory may rely on its files.
-        for kind in (False, True):
-            some = {HashInfo("md5", oid) for oid in oids if oid.endswith(".dir") is kind}
-            if not some:
-                continue
-            done = transfer(self._cache, self._remote, some, shallow=True, cache_odb=self._cache)
-            if done.failed:
-                return len(done.failed)
-            if self._remote.fs.protocol == "local":
-                _sync(Path(self._remote.oid_to_path(info.value)) for info in done.transferred)
-        return 0
-
-    def _see_in_remote(self, oid: str) -> None:
-        path = self._remote.oid_to_path(oid)
-        local = self.cached(oid)
-        try:
-            size = self._remote.fs.info(path)["size"]
-        except FileNotFoundError:
-            raise IntegrityError(
-                f"object {oid} is neither in the cache nor there", where=path, remedy="run its stage again"
-            ) from None
-        if local.is_file() and local.stat().st_size != size:
-            raise PassingFault(f"object {oid} has {size} bytes there", where=path, remedy="remove it and try again")
-
-
-@contextmanager
-def passing(what: str) -> Iterator[None]:
-    """Tell faults of disks and networks from ours: they become PassingFault, our own errors pass as they are."""
-    from dvc.exceptions import DvcException
-
-    try:
-        yield
-    except EvergreenError:
-        raise
-    except (OSError, DvcException) as error:
-        raise PassingFault(
-            shorten(f"{type(error).__name__}: {error}", 160), where=what, remedy="look whether it can be reached"
-        ) from error
-
-
-def _sync(paths: Iterable[Path]) -> None:
-    """See that files, and the names they go by, outlive a power cut: the ledger will name them as if they did."""
-    written = list(paths)
-    with ThreadPoolExecutor(8) as pool:  # the file system gathers what is asked at once into one journal write
-        for wave in (written, list(dict.fromkeys(path.parent for path in written))):
-            list(pool.map(_sync_one, wave))
-
-
-def _sync_one(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _local() -> Any:

@@ -20,7 +20,8 @@ from pipelines.ledger.git import Ledger
 from pipelines.ledger.lockfile import Out, Pipeline
 from pipelines.ledger.locks import locked
 from pipelines.ledger.outs import fetch_files, link
-from pipelines.ledger.store import Store, passing
+from pipelines.ledger.remotes import passing
+from pipelines.ledger.store import Store
 from pipelines.storage.files import read_json
 
 LAKE_STAGES = frozenset({"snapshot", "validate", "features"})

@@ -286,15 +286,15 @@ def test_the_cache_is_a_copy_of_its_own(world):
 
 
 def test_what_the_remote_was_given_is_synced_before_the_ledger_names_it(world, monkeypatch):
-    from pipelines.ledger import store
+    from pipelines.ledger import remotes
 
-    real, head, synced = store._sync, world.ledger.head("data"), []
+    real, head, synced = remotes._sync, world.ledger.head("data"), []
 
     def sync(paths):
         synced.extend(paths := list(paths))
         assert world.fresh().head("data") == head
         real(paths)
 
-    monkeypatch.setattr(store, "_sync", sync)
+    monkeypatch.setattr(remotes, "_sync", sync)
     world.publish(*world.days(1))
     assert sorted(synced) == sorted(stored(world))
