@@ -60,7 +60,9 @@ def predict(settings: Settings, model: str, day: date, out: Path | None, say: Pr
     Raises:
         InputError: there is no champion yet.
         DataError: the day's events are not in the ledger.
-        IntegrityError: the champion's or a partition's bytes are not what the ledger says.
+        IntegrityError: the champion's or a partition's bytes are not what the ledger says; or predictions go to S3, and
+            others by this version stand there already.
+        PassingFault: ledger, remote or S3 cannot be reached.
     """
     ledger = Ledger.open(settings, model)
     standing = champions.current(ledger)
@@ -74,13 +76,25 @@ def predict(settings: Settings, model: str, day: date, out: Path | None, say: Pr
         files = _files(settings, ledger, params_of(folder), day)
         say(f"scoring {day} with version {standing.version}, {len(files)} partitions behind it")
         scored = _score(folder, files, day, standing)
-    target = out or Path(settings.predictions) / model / f"date={day}" / f"version-{standing.version}.parquet"
-    from pipelines.storage.parquet import write_table
-
-    write_table(target, scored)
+        name = f"{model}/date={day}/version-{standing.version}.parquet"
+        target = str(out) if out else f"{settings.predictions.rstrip('/')}/{name}"
+        _write(settings, scored, target, folder / "scored.parquet")
     first = next(name for name in scored.column_names if name.startswith("score"))
     mean = float(scored[first].to_numpy().mean()) if len(scored) else 0.0
-    return Predicted(model, standing.version, standing.run, day, len(scored), mean, str(target))
+    return Predicted(model, standing.version, standing.run, day, len(scored), mean, target)
+
+
+def _write(settings: Settings, scored: pa.Table, target: str, scratch: Path) -> None:
+    """On S3 once: the same rows again change nothing, others are refused."""
+    from pipelines.storage.parquet import write_table
+    from pipelines.storage.s3 import S3, S3Place, is_s3
+    from pipelines.storage.s3_write import put_new
+
+    if not is_s3(target):
+        write_table(Path(target), scored)
+        return
+    write_table(scratch, scored)
+    put_new(S3.open(settings), S3Place.parse(target, "EVERGREEN_PREDICTIONS"), scratch)
 
 
 def _files(settings: Settings, ledger: Ledger, params: RunParams, day: date) -> list[SourceFile]:
