@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pipelines.errors import PassingFault, shorten
 
 TIMEOUT_SECONDS = 120.0
+QUIET_SECONDS = 60
 _AUTHOR = {"NAME": "Evergreen", "EMAIL": "evergreen@localhost"}
 _ISOLATION = {
     "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ASKPASS": "",  # not even the desktop's SSH_ASKPASS
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_OPTIONAL_LOCKS": "0",
@@ -33,6 +36,29 @@ class GitFailed(PassingFault):
             where="ledger",
             remedy="look whether the ledger can be reached and the disk has room",
         )
+
+
+def credentials(file: Path | None) -> dict[str, str]:
+    """For `extra` of `git`: what talks to a server over HTTP, and takes the login from `file` when it is asked for.
+
+    Only the name of `file` is in the environment. The lines `username=` and `password=` are what Git's helpers speak.
+    """
+    config = [
+        ("http.followRedirects", "false"),  # a login goes to the server that was named, and nowhere else
+        ("http.lowSpeedLimit", "1"),
+        ("http.lowSpeedTime", str(QUIET_SECONDS)),
+    ]
+    if file is not None:
+        config.append(("credential.helper", f'!f() {{ test "$1" = get && cat {shlex.quote(str(file))}; }}; f'))
+    return configuration(config)
+
+
+def configuration(config: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Git configuration as environment variables, which no file and no command line shows."""
+    pairs = list(config)
+    keys = {f"GIT_CONFIG_KEY_{number}": key for number, (key, _) in enumerate(pairs)}
+    values = {f"GIT_CONFIG_VALUE_{number}": value for number, (_, value) in enumerate(pairs)}
+    return {"GIT_CONFIG_COUNT": str(len(pairs)), **keys, **values}
 
 
 def git(

@@ -14,24 +14,28 @@ from pathlib import Path, PurePosixPath
 from typing import Self
 
 from pipelines.config import names
+from pipelines.config.secrets import LEDGER, secret_file
 from pipelines.config.settings import Settings
-from pipelines.errors import InputError, IntegrityError, LeaseHeld, PassingFault, PushRefused, shorten
-from pipelines.ledger import server
-from pipelines.ledger.command import GitFailed, git
+from pipelines.errors import InputError, IntegrityError, PassingFault, shorten
+from pipelines.ledger import answers, server, web
+from pipelines.ledger.command import GitFailed, credentials, git
 from pipelines.ledger.locks import locked
 
 BRANCHES = frozenset({"data", "decisions", "champion", "lease"})
-_RACES = ("[rejected]", "cannot lock ref", "failed to update ref", "incorrect old value", "already exists")
 _NULL = "0" * 40
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """The ledger of `model`: the server's repository at `url`, mirrored in the folder `mirror`."""
+    """The ledger of `model`: the server's repository at `url`, mirrored in the folder `mirror`.
+
+    `secret` is the file with the login that a server over HTTP asks for.
+    """
 
     model: str
     url: str
     mirror: Path
+    secret: Path | None = None
 
     @classmethod
     def open(cls, settings: Settings, model: str, *, create: bool = False) -> Self:
@@ -39,21 +43,33 @@ class Ledger:
 
         Raises:
             InputError: the model has no ledger yet, or its name is illegal.
+            ConfigError: the server does not accept our login.
             PassingFault: the ledger was there before and cannot be reached now.
         """
         names.model_name(model)
         url = f"{settings.ledgers.rstrip('/')}/{model}.git"
-        ledger = cls(model, url, settings.mirrors / f"{model}.git")
+        ledger = cls(model, url, settings.mirrors / f"{model}.git", secret_file(settings, LEDGER))
+        if web.is_web(url):
+            ledger._open_over_http(settings, create)
+            return ledger
         if "://" not in url and not (Path(url) / "HEAD").is_file():
-            ledger._absent(create, settings.dvc_remote)
+            ledger._absent(settings, create)
         ledger._prepare_mirror()
         ledger.fetch()
         return ledger
 
     def fetch(self) -> None:
-        """Bring every ref of the mirror up to the server's; raises PassingFault where it cannot be reached."""
-        with self._lock():
-            self._fetch("--prune", "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+        """Bring every ref of the mirror up to the server's.
+
+        Raises:
+            PassingFault: the server cannot be reached.
+            ConfigError: it does not accept our login.
+        """
+        try:
+            with self._lock():
+                self._fetch("--prune", "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+        except GitFailed as error:
+            raise answers.of_server(error, self.url) from error
 
     def head(self, ref: str) -> str | None:
         """The commit at `ref` (`data`, `run/<id>`, `runs/<id>`) when last fetched; None: no such."""
@@ -118,11 +134,11 @@ class Ledger:
     def push(self, commit: str, full_name: str) -> None:
         """Move the ref `full_name` forward to `commit`; raises as `commit` does."""
         try:
-            git(self.mirror, "push", "--porcelain", "--no-verify", "--quiet", self.url, f"{commit}:{full_name}")
+            self._exchange("push", "--porcelain", "--no-verify", "--quiet", self.url, f"{commit}:{full_name}")
         except GitFailed as error:
             if self._arrived(commit, full_name):
                 return
-            raise self._explain(error, full_name) from error
+            raise answers.of_push(error, self.url, full_name) from error
         with self._lock(), suppress(GitFailed):  # the push is done; a mirror left behind is fetched when next opened
             self._fetch(f"+{full_name}:{full_name}")
 
@@ -143,7 +159,18 @@ class Ledger:
         pairs = (line.split(" ") for line in shown.splitlines())
         return {name.removeprefix(kind): commit for name, commit in pairs}
 
-    def _absent(self, create: bool, dvc_remote: str) -> None:
+    def _open_over_http(self, settings: Settings, create: bool) -> None:
+        # The fetch itself asks whether it is there: opening a known ledger costs no question more.
+        self._prepare_mirror()
+        try:
+            self.fetch()
+        except GitFailed as error:
+            if not answers.missing(error):
+                raise
+            self._absent(settings, create)
+            self.fetch()
+
+    def _absent(self, settings: Settings, create: bool) -> None:
         if (self.mirror / "HEAD").is_file() and _known_url(self.mirror) == self.url:
             raise PassingFault(
                 f"the ledger of {self.model} was there and is away",
@@ -156,8 +183,11 @@ class Ledger:
                 where=self.url,
                 remedy=f"`evergreen ingest {self.model}` creates it",
             )
+        if web.is_web(self.url):
+            web.create(settings, self.url)
+            return
         try:
-            server.create(Path(self.url), self.model, dvc_remote)
+            server.create(Path(self.url), self.model, settings.dvc_remote)
         except OSError as error:
             raise PassingFault(f"cannot create the ledger: {error}", where=self.url, remedy="see the disk") from error
 
@@ -177,9 +207,13 @@ class Ledger:
         flags = ("--quiet", "--no-tags", "--no-write-fetch-head")
         option = [argument for argument in arguments if argument.startswith("--")]
         specs = [argument for argument in arguments if not argument.startswith("--")]
-        git(self.mirror, "fetch", *flags, *option, self.url, *specs)
+        self._exchange("fetch", *flags, *option, self.url, *specs)
         if _known_url(self.mirror) != self.url:
             (self.mirror / "evergreen-url").write_text(self.url)
+
+    def _exchange(self, *arguments: str) -> None:
+        """A command of Git that talks to the server."""
+        git(self.mirror, *arguments, extra=credentials(self.secret))
 
     def _lock(self) -> locked:
         return locked(self.mirror.with_suffix(".lock"))
@@ -216,19 +250,6 @@ class Ledger:
                 found[0] == commit or ("/tags/" not in full_name and self.is_ancestor(commit, found[0]))
             )
         return False
-
-    def _explain(self, error: GitFailed, full_name: str) -> Exception:
-        said = error.output
-        if "stale fencing number" in said:
-            return LeaseHeld(
-                "another run took the lease meanwhile", where=full_name, remedy="this run must begin its stage again"
-            )
-        if any(sign in said for sign in _RACES) or "not a fast-forward" in said or "tags never move" in said:
-            return PushRefused("the ledger moved meanwhile", where=full_name, remedy="read it again and repeat")
-        if "hook declined" in said:
-            told = [line for line in said.splitlines() if "evergreen:" in line] or ["the server's hook declined"]
-            return InputError(told[0].removeprefix("remote:").strip(), where=self.url, remedy="see the server's rules")
-        return error
 
 
 def full_ref(ref: str) -> str:

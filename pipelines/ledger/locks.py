@@ -45,6 +45,12 @@ class locked:
     ) -> None:
         self.close()
 
+    def fileno(self) -> int:
+        """The descriptor that holds the lock: a child that inherits it holds the lock on until it ends."""
+        if self._file is None:
+            raise ValueError("the lock is not held")
+        return self._file
+
     def close(self) -> None:
         """Let go of the lock."""
         if self._file is not None:

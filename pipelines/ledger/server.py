@@ -10,6 +10,17 @@ from pathlib import Path
 from pipelines.ledger.command import git
 
 FORMAT = 1
+# What every ledger's repository is set to; a server says it again with each request, whatever the repository says.
+CONFIG = {
+    "receive.denyNonFastForwards": "true",
+    "receive.denyDeletes": "true",
+    "receive.fsckObjects": "true",
+    "core.fsync": "committed,reference",
+    "gc.autoDetach": "false",
+}
+# Names the pusher's role to the hook. A server sets it; who reaches the folder itself has no role and may do all.
+ROLE = "EVERGREEN_LEDGER_ROLE"
+PROMOTER = "promoter"
 GITIGNORE = """\
 /lake/*/*/*
 /out/*
@@ -37,8 +48,9 @@ DVC_GITIGNORE = "/config.local\n/tmp\n/cache\n"
 
 UPDATE_HOOK = """\
 #!/bin/sh
-# Guards the refs of a ledger: branches move forward only, tags never, nothing is deleted, and a run's
-# branch is written by the holder of the newest lease alone. Arguments: ref, old commit, new commit.
+# Guards the refs of a ledger: branches move forward only, tags never, nothing is deleted, a run's branch is
+# written by the holder of the newest lease alone, and where a server names roles, `champion` by the promoter
+# alone. Arguments: ref, old commit, new commit.
 set -eu
 ref=$1 old=$2 new=$3
 refuse() {
@@ -53,6 +65,11 @@ refs/heads/run/*/* | refs/tags/runs/*/*) refuse "not a ref of a ledger" ;;
 refs/heads/run/?* | refs/tags/runs/?*) ;;
 *) refuse "not a ref of a ledger" ;;
 esac
+
+role=${EVERGREEN_LEDGER_ROLE-}
+if [ "$ref" = refs/heads/champion ] && [ -n "$role" ] && [ "$role" != promoter ]; then
+    refuse "only the promoter may write it, not $role"
+fi
 
 if unset_id "$new"; then refuse "refs are never deleted"; fi
 [ "$(git cat-file -t "$new")" = commit ] || refuse "only commits"
@@ -86,18 +103,9 @@ def create(folder: Path, model: str, dvc_remote: str) -> None:
     draft = Path(tempfile.mkdtemp(prefix=f".{model}-", dir=folder.parent))
     try:
         git(draft, "init", "--quiet", "--bare", "--template=", "--initial-branch=data")
-        for key, value in (
-            ("receive.denyNonFastForwards", "true"),
-            ("receive.denyDeletes", "true"),
-            ("receive.fsckObjects", "true"),
-            ("core.fsync", "committed,reference"),
-            ("gc.autoDetach", "false"),
-        ):
+        for key, value in CONFIG.items():
             git(draft, "config", key, value)
-        hook = draft / "hooks" / "update"
-        hook.parent.mkdir()
-        hook.write_text(UPDATE_HOOK)
-        hook.chmod(0o755)
+        write_hook(draft / "hooks")
         _first_commit(draft, first_files(model, dvc_remote))
         draft.chmod(0o755)
         try:
@@ -108,6 +116,15 @@ def create(folder: Path, model: str, dvc_remote: str) -> None:
                 raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def write_hook(folder: Path) -> None:
+    """Put the `update` hook into `folder`, in one step: a push finds either no hook's file or all of it."""
+    folder.mkdir(exist_ok=True)
+    draft = folder / ".update"
+    draft.write_text(UPDATE_HOOK)
+    draft.chmod(0o755)
+    draft.rename(folder / "update")
 
 
 def _first_commit(bare: Path, files: dict[str, bytes]) -> None:

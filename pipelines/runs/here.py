@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from configparser import ConfigParser
+from dataclasses import replace
 from pathlib import Path
 
 from pipelines.config import settings
 from pipelines.config.names import model_name
+from pipelines.config.settings import Settings
 from pipelines.errors import ConfigError, ExitCode
 from pipelines.ledger.command import git
 from pipelines.ledger.git import Ledger
@@ -41,20 +43,21 @@ def _bring_champion(root: Path) -> None:
         return
     origin = git(root, "remote", "get-url", "origin").decode().strip()
     folder, _, repository = origin.rstrip("/").rpartition("/")
-    found = settings.load(
-        {
-            "EVERGREEN_HOME": str(root / ".dvc" / "tmp" / "evergreen"),
-            "EVERGREEN_LEDGERS": folder,
-            "EVERGREEN_DVC_REMOTE": _remote(root),
-        }
-    )
+    found = _settings(root, folder)
     ledger = Ledger.open(found, model_name(repository.removesuffix(".git")))
     fetch_files(found, ledger, f"runs/{judged['run']}", missing)
 
 
-def _remote(root: Path) -> str:
-    config = ConfigParser()
-    config.read(root / ".dvc" / "config")
+def _settings(root: Path, ledgers: str) -> Settings:
+    """Where ledger and bytes are is said by the run; how servers are reached, and with which secrets, by the machine.
+
+    Where the machine names no endpoint for S3, the one in the folder's own `.dvc/config.local` counts.
+    """
+    config = ConfigParser(interpolation=None)
+    config.read(root / ".dvc" / name for name in ("config", "config.local"))
     if _REMOTE not in config:
         raise ConfigError("names no remote `store`", where=".dvc/config", remedy="check the run's tag out again")
-    return config[_REMOTE]["url"]
+    remote, known = config[_REMOTE], settings.load()
+    s3 = replace(known.s3, endpoint=known.s3.endpoint or remote.get("endpointurl"))
+    home = root / ".dvc" / "tmp" / "evergreen"
+    return replace(known, home=home, ledgers=ledgers, dvc_remote=remote["url"], s3=s3)
