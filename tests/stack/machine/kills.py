@@ -17,6 +17,8 @@ from stack.machine.stack import Stack
 
 # What systemd's units wait by default is far less; a few seconds make sure that somebody notices.
 PAUSE = 5.0
+# How Airflow calls its processes: the executor's workers by what they do, the task's own by its id.
+WORKER, EXECUTOR = "airflow worker -- ", "LocalExecutor"
 
 
 def task_container(stack: Stack, victim: Container) -> None:
@@ -26,12 +28,12 @@ def task_container(stack: Stack, victim: Container) -> None:
 
 def task_process(stack: Stack, victim: Container) -> None:
     """Airflow's process that runs the task: the operator that waits for the container."""
-    _kill(stack, "airflow-scheduler", lambda line: "task runner" in line or "airflow task" in line)
+    _kill(stack, "airflow-scheduler", lambda line: line.startswith(WORKER) and EXECUTOR not in line)
 
 
 def worker_process(stack: Stack, victim: Container) -> None:
     """The executor's worker that supervises the task."""
-    _kill(stack, "airflow-scheduler", lambda line: "airflow worker -- LocalExecutor: <" in line)
+    _kill(stack, "airflow-scheduler", lambda line: EXECUTOR in line and "<idle>" not in line)
 
 
 def scheduler(stack: Stack, victim: Container) -> None:

@@ -61,6 +61,11 @@ class Postgres:
         """The rows of a question, as text."""
         return [line.split("\x1f") for line in self._psql(database, sql).splitlines() if line]
 
+    def dump(self, database: str) -> str:
+        """Everything in a database, as text."""
+        where = ("-h", str(self.root), "-p", str(self.port), "-U", "postgres")
+        return command(self._program("pg_dump"), *where, database)
+
     def _psql(self, database: str, sql: str) -> str:
         options = ("-X", "-q", "-A", "-t", "-F", "\x1f", "-v", "ON_ERROR_STOP=1")
         where = ("-h", str(self.root), "-p", str(self.port), "-U", "postgres", "-d", database)
