@@ -28,7 +28,7 @@ PARAMS = {
 def build(name: str, model: Model) -> DAG:
     """`<name>__ingest`."""
     with DAG(f"{name}__ingest", params=PARAMS, schedule=None, **dag_arguments(name, model, __doc__)) as dag:
-        stage_task(name, "ingest", calls.ingest)
+        stage_task(name, model, "ingest", calls.ingest)
     return dag
 
 

@@ -29,7 +29,7 @@ def build(name: str, model: Model) -> DAG:
     """`<name>__promote`."""
     schedule = [asset(name, "challenger")]
     with DAG(f"{name}__promote", params=PARAMS, schedule=schedule, **dag_arguments(name, model, __doc__)) as dag:
-        stage_task(name, "promote", calls.promote(name), announces="champion")
+        stage_task(name, model, "promote", calls.promote(name), announces="champion")
     return dag
 
 

@@ -79,9 +79,9 @@ def build(name: str, model: Model) -> DAG:
     """`<name>__retrain`."""
     schedule = [asset(name, "retrain")]
     with DAG(f"{name}__retrain", params=params(model), schedule=schedule, **dag_arguments(name, model, __doc__)) as dag:
-        snapshot = stage_task(name, "snapshot", calls.snapshot(name))
-        middle = [stage_task(name, stage, calls.continued) for stage in MIDDLE]
-        register = stage_task(name, "register", calls.register, announces="challenger")
+        snapshot = stage_task(name, model, "snapshot", calls.snapshot(name))
+        middle = [stage_task(name, model, stage, calls.continued) for stage in MIDDLE]
+        register = stage_task(name, model, "register", calls.register, announces="challenger")
         chain(snapshot, *middle, register)
     return dag
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import DAG, BaseOperator, get_parsing_context
 from airflow.sdk.exceptions import AirflowFailException
+from evergreen_tasks import limit
 
 from pipelines.config import settings
 from pipelines.config.load import load_model, model_folders
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 Build = Callable[[str, Model], DAG]
 TAG = "evergreen"
-# No try of a stage should take this long; a search for parameters has its own limit on top.
-LIMIT = timedelta(hours=3)
 
 
 def model_dags(kind: str, build: Build, *, report: bool = False) -> dict[str, DAG]:
@@ -54,7 +52,7 @@ def dag_arguments(name: str, model: Model, doc: str | None) -> dict[str, Any]:
         "catchup": False,
         "max_active_runs": 1,
         "default_args": {"owner": model.owner},
-        "dagrun_timeout": LIMIT + timedelta(seconds=model.training.hpo.timeout_seconds),
+        "dagrun_timeout": limit(model),
     }
 
 

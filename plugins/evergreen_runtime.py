@@ -1,149 +1,121 @@
-"""Where a stage runs: today a process of this machine. `docker` and `kubernetes` will be further runtimes here."""
+"""What the runtimes share: a job, its outcome, its result file, printable lines; and which runtime is chosen."""
 
 from __future__ import annotations
 
-import ctypes
 import json
-import os
-import selectors
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import IO, Any, Protocol
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cache
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import Any
+from urllib.parse import quote, urlsplit
 
 from pipelines.config import settings as configuration
+from pipelines.config.resources import Allowance
 from pipelines.config.settings import Runtime
+from pipelines.errors import MESSAGE_LIMIT, shorten
 
 RESULT_LIMIT = 8192
 LINE_LIMIT = 16384
-# Airflow's supervisor kills a stopping task after five seconds: be done before.
-STOP_SECONDS = 3.0
-_LOST = 143
-_PR_SET_PDEATHSIG = 1
-# Looked up before any fork: between fork and exec nothing may be loaded.
-_PRCTL = getattr(ctypes.CDLL(None), "prctl", None)
+PROBE_SECONDS = 1
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
+class Job:
+    """One try of one stage: the command without its `--result`, a name that every try has in common, and its limits.
+
+    `deadline` (epoch seconds) is when whatever is left of the job may be removed.
+    """
+
+    model: str
+    stage: str
+    run: str
+    argv: Sequence[str]
+    name: str
+    attempt: int
+    deadline: int
+    allowance: Allowance
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """How a stage ended: exit code (negative: the signal that killed it), its result, its last line on stderr."""
+    """How a stage ended: exit code (negative: the signal that killed it), the summary it left, what was wrong."""
 
     code: int
-    result: Mapping[str, Any] | None
+    summary: dict[str, Any] | None
     error: str
 
 
-class StageRuntime(Protocol):
-    """Runs one stage command to its end, and can stop it from a signal handler."""
+def chosen() -> Runtime:
+    """The runtime that the settings choose; `auto` is `docker` where the image is named, there, and the engine answers.
 
-    def run(self, argv: Sequence[str], say: Say) -> Outcome:
-        """Run `evergreen` with `argv`, each line it writes given to `say` as it comes."""
-        ...
-
-    def stop(self) -> None:
-        """End the command and whatever it started, if it is running."""
-        ...
-
-
-def runtime() -> StageRuntime:
-    """The runtime that the settings choose."""
-    chosen = configuration.load().runtime
-    kinds: dict[Runtime, Callable[[], StageRuntime]] = {Runtime.PROCESS: ProcessRuntime, Runtime.AUTO: ProcessRuntime}
-    return kinds[chosen]()
+    Raises:
+        ConfigError: a setting is wrong.
+    """
+    current = configuration.load()
+    if current.runtime is not Runtime.AUTO:
+        return current.runtime
+    image = current.containers.image
+    return Runtime.DOCKER if image and _there(current.containers.engine, image) else Runtime.PROCESS
 
 
-@dataclass
-class ProcessRuntime:
-    """A child process in a group of its own that dies with us, so that no stage ever writes beside its own retry."""
-
-    executable: Path = field(default_factory=lambda: Path(sys.executable).with_name("evergreen"))
-    _child: subprocess.Popen[bytes] | None = None
-
-    def run(self, argv: Sequence[str], say: Say) -> Outcome:
-        """See `StageRuntime.run`."""
-        parent = os.getpid()
-        self._child = subprocess.Popen(
-            [str(self.executable), *argv],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=_environment(),
-            start_new_session=True,
-            preexec_fn=lambda: _die_with(parent),  # noqa: PLW1509 - a task process has one thread
-        )
-        try:
-            last = _follow(self._child, say)
-            return Outcome(self._child.wait(), _result(last["stdout"]), last["stderr"].removeprefix("evergreen: "))
-        finally:
-            self.stop()
-            for stream in (self._child.stdout, self._child.stderr):
-                _pipe(stream).close()
-
-    def stop(self) -> None:
-        """See `StageRuntime.stop`."""
-        child = self._child
-        if child is None or child.poll() is not None:
-            return
-        os.killpg(child.pid, signal.SIGTERM)
-        try:
-            child.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
+@cache
+def _there(engine: str, image: str) -> bool:
+    """Whether the engine has the image; a path without a version is answered by engines old and new."""
+    try:
+        with closing(_connection(engine)) as connection:
+            connection.request("GET", f"/images/{quote(image)}/json")
+            return connection.getresponse().status == HTTPStatus.OK
+    except (OSError, ValueError, HTTPException):
+        return False
 
 
-def _environment() -> dict[str, str]:
-    # A model's own code runs in there: it needs no configuration, key or token of Airflow's.
-    return {key: value for key, value in os.environ.items() if not key.lstrip("_").startswith("AIRFLOW")}
+def _connection(engine: str) -> HTTPConnection:
+    where = urlsplit(engine)
+    if where.scheme == "unix":
+        return _UnixConnection("/" + engine.removeprefix("unix://").lstrip("/"))
+    kind = HTTPSConnection if where.scheme == "https" else HTTPConnection
+    return kind(where.hostname or "", where.port or 2375, timeout=PROBE_SECONDS)
 
 
-def _die_with(parent: int) -> None:
-    if _PRCTL is not None:
-        _PRCTL(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        # The parent died before the line above took effect.
-        os._exit(_LOST)
+class _UnixConnection(HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=PROBE_SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(PROBE_SECONDS)
+        self.sock.connect(self._path)
 
 
-def _follow(child: subprocess.Popen[bytes], say: Say) -> dict[str, str]:
-    """Give every line of the child's to `say` but the last of stdout; return the last line of either stream."""
-    streams = {"stdout": child.stdout, "stderr": child.stderr}
-    last = {"stdout": "", "stderr": ""}
-    pieces = {name: _Lines() for name in streams}
-    with selectors.DefaultSelector() as selector:
-        for name, stream in streams.items():
-            selector.register(_pipe(stream), selectors.EVENT_READ, name)
-        while selector.get_map():
-            ready = selector.select(timeout=0.5)
-            if not ready and child.poll() is not None:
-                # Something the stage left behind still holds its pipes: nobody waits for that.
-                break
-            for key, _ in ready:
-                chunk = os.read(key.fd, 65536)
-                if not chunk:
-                    selector.unregister(key.fileobj)
-                for line in pieces[key.data].feed(chunk):
-                    if key.data == "stderr":
-                        say(line)
-                    elif last["stdout"]:
-                        say(last["stdout"])
-                    last[key.data] = line
-    return last
+def outcome_of(code: int, data: bytes, last_line: str) -> Outcome:
+    """The outcome that result file `data` (empty: there is none) tells, if it belongs to exit code `code`.
+
+    A stage that crashed wrote none, and what lies there may be anything: then the last line is what went wrong.
+    """
+    error = last_line.removeprefix("evergreen: ")
+    try:
+        value = json.loads(data) if 0 < len(data) <= RESULT_LIMIT else None
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict) or value.get("exit_code") != code or not isinstance(value.get("summary"), dict):
+        return Outcome(code, None, shorten(error, MESSAGE_LIMIT))
+    return Outcome(code, value["summary"], shorten(printable(str(value.get("error") or "")), MESSAGE_LIMIT))
 
 
-def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
-    if stream is None:
-        raise RuntimeError("the child was started without pipes")
-    return stream
+def printable(text: str) -> str:
+    """`text` on one line without control characters, of at most LINE_LIMIT characters."""
+    return "".join(c if c.isprintable() else " " for c in text[:LINE_LIMIT]).rstrip()
 
 
-class _Lines:
-    """Cuts a stream of bytes into printable lines of at most LINE_LIMIT characters; blank ones are dropped."""
+class Lines:
+    """Cuts a stream of bytes into printable lines; blank ones are dropped."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -154,17 +126,6 @@ class _Lines:
         if not chunk or len(self._rest) > LINE_LIMIT:
             whole, self._rest = [*whole, self._rest], b""
         for line in whole:
-            text = "".join(c if c.isprintable() else " " for c in line[:LINE_LIMIT].decode("utf-8", "replace")).rstrip()
+            text = printable(line[:LINE_LIMIT].decode("utf-8", "replace"))
             if text:
                 yield text
-
-
-def _result(line: str) -> Mapping[str, Any] | None:
-    """The JSON object in `line`, or None when it holds anything else."""
-    if len(line) > RESULT_LIMIT:
-        return None
-    try:
-        value = json.loads(line)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None

@@ -8,11 +8,16 @@
 | 75 | a passing fault | is retried with backoff |
 | 99 | nothing to do | is skipped |
 | else | a crash | is retried a few times only |
+
+The settings choose the operator: a process of this machine, a container, a pod. All of them mean the same.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -20,8 +25,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import Asset, AssetAlias, BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
-from evergreen_runtime import Outcome, StageRuntime, runtime
+from evergreen_process import ProcessRuntime
+from evergreen_runtime import Job, Outcome, Say, chosen
 
+from pipelines.config.model import Model
+from pipelines.config.resources import Allowance
+from pipelines.config.settings import Runtime
 from pipelines.errors import EvergreenError, ExitCode
 
 if TYPE_CHECKING:
@@ -36,6 +45,8 @@ MAX_RETRY_DELAY = timedelta(minutes=5)
 # been the cause, twice where a network is involved.
 CRASHES = {"snapshot": 2, "ingest": 2, "register": 2, "promote": 2}
 CRASHES_ELSEWHERE = 1
+LIMIT = timedelta(hours=3)
+COLOUR = "#d5e8d4"
 
 
 @dataclass(frozen=True)
@@ -50,86 +61,70 @@ class Call:
     announce: bool = True
 
 
-def stage_task(
-    model: str, stage: str, call: Callable[[Context], Call], *, announces: str | None = None, **arguments: Any
-) -> StageTask:
-    """The task that runs `stage` of `model`.
+@dataclass(frozen=True)
+class Stage:
+    """What a stage means to Airflow, wherever it runs. `runs_up_to` bounds one try."""
 
-    `call` says at run time for which run and with what. `announces` names the asset `evergreen/<model>/<announces>`
-    that is updated, with the run's id, when the stage is done and not refused.
-    """
-    if announces:
-        arguments["outlets"] = [AssetAlias(asset(model, announces).name)]
-    return StageTask(model=model, stage=stage, call=call, announces=announces, task_id=stage, **arguments)
+    model: str
+    name: str
+    call: Callable[[Context], Call]
+    announces: str | None
+    allowance: Allowance
+    runs_up_to: timedelta
 
+    def perform(self, context: Context, run: Callable[[Job, Say], Outcome], log: logging.Logger) -> str | None:
+        """Have `run` run the stage to its end; the run's id is all that crosses XCom.
 
-def asset(model: str, what: str) -> Asset:
-    """The asset `evergreen/<model>/<what>`."""
-    return Asset(f"evergreen/{model}/{what}")
-
-
-class StageTask(BaseOperator):
-    """Runs one stage. Nothing of it is a template: text of a parameter stays text. Returns the run's id."""
-
-    template_fields = ()
-    ui_color = "#d5e8d4"
-
-    def __init__(
-        self, *, model: str, stage: str, call: Callable[[Context], Call], announces: str | None, **kwargs: Any
-    ) -> None:
-        defaults = {
-            "retries": RETRIES,
-            "retry_delay": RETRY_DELAY,
-            "retry_exponential_backoff": 2,
-            "max_retry_delay": MAX_RETRY_DELAY,
-        }
-        super().__init__(**(defaults | kwargs))
-        self.model, self.stage, self.call, self.announces = model, stage, call, announces
-        self._runtime: StageRuntime | None = None
-
-    def execute(self, context: Context) -> str | None:
-        """Run the stage to its end; the run's id is all that crosses XCom."""
+        Raises:
+            AirflowException: a retry may help.
+            AirflowFailException: no retry will.
+            AirflowSkipException: there was nothing to do.
+        """
         attempt = context["ti"].try_number
         try:
             call = self.call(context)
-            self._runtime = runtime()
+            outcome = run(self._job(context, call, attempt), lambda line: log.info("%s", line))
         except EvergreenError as error:
             self._give_up(int(error.exit_code), error.line(), attempt)
-        outcome = self._runtime.run(self._argv(call), self._say)
         if outcome.code not in (ExitCode.DONE, ExitCode.REFUSED):
             self._give_up(outcome.code, outcome.error, attempt)
-        if outcome.result is None:
-            self._give_up(outcome.code, "the stage's last line is not a JSON object of at most 8 KB", attempt)
-        self._succeed(context, call, outcome)
+        if outcome.summary is None:
+            self._give_up(outcome.code, "the stage left no result", attempt)
+        self._succeed(context, call, outcome, log)
         return call.run
 
-    def on_kill(self) -> None:
-        """Airflow wants the task stopped: stop the stage and whatever it started."""
-        if self._runtime is not None:
-            self._runtime.stop()
-
-    def _argv(self, call: Call) -> list[str]:
-        argv = ["stage", self.stage, "--model", self.model]
+    def _job(self, context: Context, call: Call, attempt: int) -> Job:
+        argv = ["stage", self.name, "--model", self.model]
         argv += ["--run", call.run] if call.run else []
-        return argv + (["--params", json.dumps(call.params)] if call.params else [])
+        argv += ["--params", json.dumps(call.params)] if call.params else []
+        run = context["dag_run"]
+        # The same for every try of one DAG run: a retry finds what an earlier try left running.
+        mark = hashlib.sha256(f"{run.dag_id}/{run.run_id}".encode()).hexdigest()[:12]
+        return Job(
+            model=self.model,
+            stage=self.name,
+            run=call.run or "",
+            argv=argv,
+            name=f"evergreen-{self.model}-{self.name}-{mark}",
+            attempt=attempt,
+            deadline=int(time.time() + self.runs_up_to.total_seconds()),
+            allowance=self.allowance,
+        )
 
-    def _say(self, line: str) -> None:
-        self.log.info("%s", line)
-
-    def _succeed(self, context: Context, call: Call, outcome: Outcome) -> None:
-        result = outcome.result or {}
+    def _succeed(self, context: Context, call: Call, outcome: Outcome, log: logging.Logger) -> None:
+        result = outcome.summary or {}
         refused = outcome.code == ExitCode.REFUSED or bool(result.get("refused"))
         if refused:
-            self.log.warning("refused: the champion stays as it is. %s", json.dumps(result))
+            log.warning("refused: the champion stays as it is. %s", json.dumps(result))
         else:
-            self.log.info("done: %s", json.dumps(result))
+            log.info("done: %s", json.dumps(result))
         # A dry run of `promote` succeeds and promotes nothing.
         if self.announces and call.announce and not refused and result.get("promoted", True):
             target = asset(self.model, self.announces)
             context["outlet_events"][AssetAlias(target.name)].add(target, extra={"run": call.run})
 
     def _give_up(self, code: int, line: str, attempt: int) -> NoReturn:
-        message = f"{self.model} {self.stage}: {line or 'no message'}"
+        message = f"{self.model} {self.name}: {line or 'no message'}"
         if code == ExitCode.INPUT:
             raise AirflowFailException(message)
         if code == ExitCode.NOTHING:
@@ -137,6 +132,72 @@ class StageTask(BaseOperator):
         if code == ExitCode.PASSING:
             raise AirflowException(message)
         message = f"{message} (ended with {f'signal {-code}' if code < 0 else f'exit code {code}'})"
-        if attempt > CRASHES.get(self.stage, CRASHES_ELSEWHERE):
+        if attempt > CRASHES.get(self.name, CRASHES_ELSEWHERE):
             raise AirflowFailException(message)
         raise AirflowException(message)
+
+
+class ProcessStageTask(BaseOperator):
+    """Runs one stage as a process. Nothing of it is a template: text of a parameter stays text."""
+
+    template_fields = ()
+    ui_color = COLOUR
+
+    def __init__(self, *, stage: Stage, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.stage = stage
+        self.runtime = ProcessRuntime()
+
+    def execute(self, context: Context) -> str | None:
+        """See `Stage.perform`."""
+        return self.stage.perform(context, self.runtime.run, self.log)
+
+    def on_kill(self) -> None:
+        """Airflow wants the task stopped: stop the stage and whatever it started."""
+        self.runtime.stop()
+
+
+def stage_task(
+    name: str, model: Model, stage: str, call: Callable[[Context], Call], *, announces: str | None = None
+) -> BaseOperator:
+    """The task that runs `stage` of model `name`, by the runtime that the settings choose.
+
+    `call` says at run time for which run and with what. `announces` names the asset `evergreen/<name>/<announces>`
+    that is updated, with the run's id, when the stage is done and not refused.
+    """
+    arguments: dict[str, Any] = {
+        "task_id": stage,
+        "retries": RETRIES,
+        "retry_delay": RETRY_DELAY,
+        "retry_exponential_backoff": 2,
+        "max_retry_delay": MAX_RETRY_DELAY,
+    }
+    if announces:
+        arguments["outlets"] = [AssetAlias(asset(name, announces).name)]
+    what = Stage(name, stage, call, announces, model.allowance(stage), limit(model))
+    return _operator()(stage=what, **arguments)
+
+
+def limit(model: Model) -> timedelta:
+    """What no try of a stage, and no DAG run, should take: three hours, and the search for parameters on top."""
+    return LIMIT + timedelta(seconds=model.training.hpo.timeout_seconds)
+
+
+def asset(model: str, what: str) -> Asset:
+    """The asset `evergreen/<model>/<what>`."""
+    return Asset(f"evergreen/{model}/{what}")
+
+
+def _operator() -> type[BaseOperator]:
+    # A provider's operator is imported where it is used: Kubernetes' takes more than a second.
+    match chosen():
+        case Runtime.DOCKER:
+            from evergreen_docker import ContainerStageTask
+
+            return ContainerStageTask
+        case Runtime.KUBERNETES:
+            from evergreen_kubernetes import PodStageTask
+
+            return PodStageTask
+        case _:
+            return ProcessStageTask

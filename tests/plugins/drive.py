@@ -14,7 +14,10 @@ from typing import Any
 
 import evergreen_calls
 import evergreen_tasks
-from evergreen_runtime import ProcessRuntime
+from evergreen_process import ProcessRuntime
+
+from pipelines.config import settings as configuration
+from pipelines.config.load import load_model
 
 
 class Events(dict):
@@ -47,8 +50,9 @@ def drive(case: dict[str, Any]) -> dict[str, Any]:
     call = getattr(evergreen_calls, case["call"])
     if case["call"] in ("snapshot", "promote"):
         call = call(case.get("model", "tiny"))
-    evergreen_tasks.runtime = lambda: ProcessRuntime(Path(case["executable"]))
-    task = evergreen_tasks.stage_task("tiny", case["stage"], call, announces=case.get("announces"))
+    model = load_model(configuration.load().models / "tiny")
+    task = evergreen_tasks.stage_task("tiny", model, case["stage"], call, announces=case.get("announces"))
+    task.runtime = ProcessRuntime(Path(case["executable"]))
     try:
         found: dict[str, Any] = {"returned": task.execute(context)}
     except Exception as error:  # the kind of exception is what is asked

@@ -1,139 +1,91 @@
-"""The process runtime: what it passes on, what it brings back, and that no stage outlives its task."""
+"""What the runtimes share: which one is chosen, and what counts as a result."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import threading
-import time
+import json
+import socket
 from pathlib import Path
 
-import psutil
 import pytest
 
+from pipelines.config.settings import Runtime, Settings
+from pipelines.errors import ConfigError
 
-def run(executable: Path, *argv: str):
-    from evergreen_runtime import ProcessRuntime
-
-    lines: list[str] = []
-    return ProcessRuntime(executable).run(argv, lines.append), lines
+GOOD = {"exit_code": 0, "summary": {"a": 1}, "error": ""}
 
 
-def gone(pid: int, seconds: float = 5.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-            return True
-        time.sleep(0.05)
-    return False
+def test_without_an_image_auto_is_the_process(settings: Settings) -> None:
+    from evergreen_runtime import chosen
+
+    assert chosen() is Runtime.PROCESS
 
 
-def pid_in(path: Path) -> int:
-    deadline = time.monotonic() + 10
-    while not path.exists() or not path.read_text().strip():
-        assert time.monotonic() < deadline, "it never started"
-        time.sleep(0.02)
-    return int(path.read_text())
+def test_with_an_image_and_no_engine_auto_is_the_process(settings: Settings, tmp_path: Path, monkeypatch) -> None:
+    from evergreen_runtime import chosen
+
+    monkeypatch.setenv("EVERGREEN_TASK_IMAGE", "evergreen-tasks:local")
+    monkeypatch.setenv("EVERGREEN_DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    assert chosen() is Runtime.PROCESS
 
 
-@pytest.mark.parametrize("code", [0, 1, 3, 4, 75, 99])
-def test_exit_code_result_and_error_come_back(fake_evergreen, code: int) -> None:
-    path = fake_evergreen(
-        f"""
-print('noise')
-print('{{"run": "x"}}', flush=True)
-sys.stderr.write("10:00 at work\\nevergreen: it broke\\n")
-sys.exit({code})"""
-    )
-    outcome, lines = run(path)
-    assert (outcome.code, outcome.result, outcome.error) == (code, {"run": "x"}, "it broke")
-    assert set(lines) == {"noise", "10:00 at work", "evergreen: it broke"}
+def test_an_engine_that_does_not_answer_is_not_waited_for(settings: Settings, tmp_path: Path, monkeypatch) -> None:
+    import time
+
+    from evergreen_runtime import chosen
+
+    monkeypatch.setenv("EVERGREEN_TASK_IMAGE", "evergreen-tasks:local")
+    monkeypatch.setenv("EVERGREEN_DOCKER_HOST", f"unix://{tmp_path}/deaf.sock")
+    with socket.socket(socket.AF_UNIX) as deaf:
+        deaf.bind(str(tmp_path / "deaf.sock"))
+        deaf.listen()
+        began = time.monotonic()
+        assert chosen() is Runtime.PROCESS
+        assert time.monotonic() - began < 3
+        assert chosen() is Runtime.PROCESS, "asked once a process"
 
 
-def test_arguments_are_passed_as_they_are(fake_evergreen, tmp_path: Path) -> None:
-    path = fake_evergreen("print(json.dumps({'argv': sys.argv[1:]}))")
-    evil = '{"note": "$(touch pwned) `id` {{ 7 * 7 }} \\"; rm -rf x"}'
-    outcome, _ = run(path, "stage", "train", "--params", evil)
-    assert outcome.result == {"argv": ["stage", "train", "--params", evil]}
-    assert not (tmp_path / "pwned").exists()
+@pytest.mark.parametrize("name", ["process", "docker", "kubernetes"])
+def test_what_is_named_is_not_questioned(settings: Settings, monkeypatch, name: str) -> None:
+    from evergreen_runtime import chosen
+
+    monkeypatch.setenv("EVERGREEN_RUNTIME", name)
+    assert chosen().value == name
 
 
-def test_no_setting_of_airflows_reaches_a_models_code(fake_evergreen, monkeypatch) -> None:
-    monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "hush")
-    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "x")
-    monkeypatch.setenv("EVERGREEN_AIRFLOW_PORT", "8080")
-    outcome, _ = run(fake_evergreen("print(json.dumps({'names': [k for k in os.environ if 'AIRFLOW' in k]}))"))
-    assert outcome.result == {"names": ["EVERGREEN_AIRFLOW_PORT"]}
+def test_an_unknown_runtime_is_refused(settings: Settings, monkeypatch) -> None:
+    from evergreen_runtime import chosen
 
-
-@pytest.mark.parametrize("last", ["null", "[1]", "not json", "", '{"x": "' + "y" * 9000 + '"}'])
-def test_only_a_small_json_object_is_a_result(fake_evergreen, last: str) -> None:
-    outcome, _ = run(fake_evergreen(f"print({last!r})"))
-    assert outcome.result is None
-
-
-def test_lines_are_printable_and_bounded(fake_evergreen) -> None:
-    path = fake_evergreen("sys.stderr.buffer.write(b'a\\x1b[31mb\\xff\\n' + b'z' * 50000 + b'\\n'); print('{}')")
-    outcome, lines = run(path)
-    assert lines[0] == "a [31mb\ufffd"
-    assert all(len(line) <= 16384 for line in lines)
-    assert outcome.result == {}
-
-
-def test_a_process_left_behind_does_not_hold_the_task(fake_evergreen, tmp_path: Path) -> None:
-    path = fake_evergreen(
-        f"""
-child = subprocess.Popen(['sleep', '30'])
-open({str(tmp_path / "pid")!r}, 'w').write(str(child.pid))
-print('{{}}')"""
-    )
-    began = time.monotonic()
-    outcome, _ = run(path)
-    os.kill(pid_in(tmp_path / "pid"), signal.SIGKILL)
-    assert outcome.result == {}
-    assert time.monotonic() - began < 10
-
-
-def test_a_signal_is_told_from_an_exit_code(fake_evergreen) -> None:
-    outcome, _ = run(fake_evergreen("os.kill(os.getpid(), signal.SIGKILL)"))
-    assert outcome.code == -signal.SIGKILL
-
-
-def test_stop_ends_the_whole_group_even_a_stubborn_one(fake_evergreen, tmp_path: Path) -> None:
-    from evergreen_runtime import ProcessRuntime
-
-    path = fake_evergreen(
-        f"""
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-child = subprocess.Popen(['sleep', '60'])
-open({str(tmp_path / "child")!r}, 'w').write(str(child.pid))
-time.sleep(60)"""
-    )
-    runtime = ProcessRuntime(path)
-    threading.Timer(0.1, lambda: (pid_in(tmp_path / "child"), runtime.stop())).start()
-    outcome = runtime.run([], lambda _: None)
-    assert outcome.code == -signal.SIGKILL
-    assert gone(pid_in(tmp_path / "child"))
-
-
-def test_the_stage_dies_with_its_task(fake_evergreen, tmp_path: Path) -> None:
-    path = fake_evergreen(f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(60)")
-    code = f"import evergreen_runtime as e, pathlib; e.ProcessRuntime(pathlib.Path({str(path)!r})).run([], print)"
-    env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen([sys.executable, "-c", code], env=env) as parent:
-        stage = pid_in(tmp_path / "pid")
-        parent.kill()
-    assert gone(stage)
-
-
-def test_the_settings_choose_the_runtime(settings, monkeypatch) -> None:
-    from evergreen_runtime import ProcessRuntime, runtime
-
-    from pipelines.errors import ConfigError
-
-    assert isinstance(runtime(), ProcessRuntime)
     monkeypatch.setenv("EVERGREEN_RUNTIME", "abacus")
     with pytest.raises(ConfigError, match="EVERGREEN_RUNTIME"):
-        runtime()
+        chosen()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"null",
+        b"[1]",
+        b"not json",
+        b"[" * 8000,
+        b"\xff\xfe",
+        json.dumps(GOOD | {"summary": {"x": "y" * 9000}}).encode(),
+        json.dumps(GOOD | {"summary": []}).encode(),
+        json.dumps(GOOD | {"exit_code": 75}).encode(),
+    ],
+    ids=range(9),
+)
+def test_only_a_small_object_that_fits_the_exit_code_is_a_result(data: bytes) -> None:
+    from evergreen_runtime import outcome_of
+
+    outcome = outcome_of(0, data, "evergreen: the last line")
+    assert (outcome.summary, outcome.error) == (None, "the last line")
+
+
+def test_an_error_is_one_bounded_printable_line() -> None:
+    from evergreen_runtime import outcome_of
+
+    told = GOOD | {"exit_code": 3, "error": "a\x1b[31m\nb" + "c" * 5000}
+    outcome = outcome_of(3, json.dumps(told).encode(), "last")
+    assert outcome.error.startswith("a [31m bccc")
+    assert len(outcome.error) == 300

@@ -24,10 +24,20 @@ ASKED = {"as_of": "2024-01-20", "train_days": 20, "test_days": 5, "promotion": "
 EVIL = "{{ 7 * 7 }} $(touch pwned); `id` \"'\\"
 CHALLENGER, CHAMPION = (["evergreen/tiny/" + what, {"run": RUN}] for what in ("challenger", "champion"))
 
+# What stands in for `evergreen`: `answer` writes the result file as the real one does.
+ANSWER = """
+import json, os, signal, sys
+false, true = False, True
+def answer(code, summary):
+    assert sys.argv[-2] == "--result"
+    told = {"exit_code": code, "summary": summary, "error": "" if code in (0, 4) else "a: b; do c"}
+    json.dump(told, open(sys.argv[-1], "w"))
+"""
+
 
 def ends(code: int, result: str = "{}") -> str:
     """The code of an `evergreen` that ends so."""
-    return f"print({result!r}); sys.stderr.write('evergreen: a: b; do c\\n'); sys.exit({code})"
+    return f"answer({code}, {result}); sys.stderr.write('evergreen: a: b; do c\\n'); sys.exit({code})"
 
 
 def train(code: int, **more: Any) -> dict[str, Any]:
@@ -112,12 +122,13 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]
     cases = [case | {"executable": str(executable(folder, n, case["code"]))} for n, case in enumerate(CASES.values())]
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("drive.py"))],
-        check=True,
+        check=False,
         capture_output=True,
         text=True,
         env=env,
         input=json.dumps(cases),
     )
+    assert done.returncode == 0, done.stderr[-2000:]
     line = next(line for line in done.stdout.splitlines() if line.startswith("DRIVEN "))
     results = json.loads(line.removeprefix("DRIVEN "))
     for n, result in enumerate(results):
@@ -128,8 +139,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]
 
 def executable(folder: Path, number: int, code: str) -> Path:
     path = folder / f"evergreen{number}"
-    dump = f"json.dump(sys.argv[1:], open({str(folder / f'{number}.json')!r}, 'w'))"
-    path.write_text(f"#!{sys.executable}\nimport json, os, signal, sys\n{dump}\n{code}\n")
+    dump = f"json.dump(sys.argv[1:-2], open({str(folder / f'{number}.json')!r}, 'w'))"
+    path.write_text(f"#!{sys.executable}\n{ANSWER}\n{dump}\n{code}\n")
     path.chmod(0o700)
     return path
 
