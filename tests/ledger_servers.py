@@ -23,19 +23,27 @@ def secret(role: str, password: str | None = None) -> str:
     return f"username={role}\npassword={password or PASSWORDS[role]}\n"
 
 
+def free_port() -> int:
+    """A port of loopback that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @dataclass
 class LedgerServer:
-    """The server of the ledgers in `folder / "served"`; `log` holds all it says."""
+    """The server of the ledgers in `served`, else in `folder / "served"`; `log` holds all it says."""
 
     settings: Settings
     folder: Path
+    served: Path | None = None
     limit_mb: int = 100
-    port: int = field(default_factory=lambda: free_port())
+    port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
     @property
     def root(self) -> Path:
-        return self.folder / "served"
+        return self.served or self.folder / "served"
 
     @property
     def log(self) -> Path:
@@ -98,10 +106,3 @@ class LedgerServer:
         (secrets / "ledger").write_text(secret(role, password))
         place = self.folder / f"home-{role}{home}"
         return replace(self.settings, home=place, ledgers=self.url, secrets=secrets)
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -20,6 +20,8 @@ COMMANDS = (
     "down",
     "services",
     "demo",
+    "serve-ledgers",
+    "serve-docker-proxy",
 )
 
 
