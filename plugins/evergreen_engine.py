@@ -124,10 +124,7 @@ class Engine:
                 raise
             raise known from None
         except (DockerException, RequestException, OSError) as error:
-            text = shorten(str(error), 120)
-            raise PassingFault(
-                f"the Docker engine does not answer: {text}", where=self.url, remedy="see that it runs"
-            ) from None
+            raise _silent(self.url, error) from None
 
     def _meaning(self, error: APIError) -> Exception:
         """What an answer of the engine means; the error itself where it says that there is no such thing."""
@@ -140,6 +137,11 @@ class Engine:
         if remedy is None:
             return PassingFault(f"the engine failed: {said}", where=self.url, remedy="see its log")
         return ConfigError(f"refused: {said}", where=self.url, remedy=remedy)
+
+
+def _silent(url: str, error: Exception) -> PassingFault:
+    text = shorten(str(error), 120)
+    return PassingFault(f"the Docker engine does not answer: {text}", where=url, remedy="see that it runs")
 
 
 def _remedy(error: APIError, said: str) -> str | None:
@@ -155,6 +157,23 @@ def _remedy(error: APIError, said: str) -> str | None:
         if refused:
             return remedy
     return None
+
+
+@contextlib.contextmanager
+def connect(url: str) -> Iterator[Engine]:
+    """The engine at `url`, for the block.
+
+    Raises:
+        PassingFault: it does not answer.
+    """
+    from docker import APIClient
+
+    try:
+        client = APIClient(url, version="auto", timeout=API_SECONDS)
+    except DockerException as error:
+        raise _silent(url, error) from None
+    with contextlib.closing(client):
+        yield Engine(client, url)
 
 
 def labels(found: Mapping[str, Any]) -> Mapping[str, str]:

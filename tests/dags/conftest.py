@@ -17,9 +17,9 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="session")
 def parse(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
-    """`parse(models, dag_id=None)`: what the DAG folder holds for these model folders, or for one task's DAG."""
+    """`parse(models, dag_id=None, **settings)`: what the DAG folder holds for these models, or for one task's DAG."""
 
-    def run(models: Path, dag_id: str | None = None) -> dict[str, Any]:
+    def run(models: Path, dag_id: str | None = None, **settings: str) -> dict[str, Any]:
         home = tmp_path_factory.mktemp("airflow")
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("AIRFLOW", "EVERGREEN_"))}
         env = kept | {
@@ -28,6 +28,7 @@ def parse(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, A
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
             "EVERGREEN_HOME": str(home / "evergreen"),
             "EVERGREEN_MODELS": str(models),
+            **settings,
         }
         if dag_id:
             env["_AIRFLOW_PARSING_CONTEXT_DAG_ID"] = dag_id

@@ -19,6 +19,11 @@ def watched(timetable: Any) -> list[str]:
     return sorted(item.name for item in getattr(condition, "objects", []))
 
 
+def seconds(timetable: Any) -> float | None:
+    delta = getattr(timetable, "_delta", getattr(timetable, "delta", None))
+    return delta and delta.total_seconds()
+
+
 def describe(dag: Any) -> dict[str, Any]:
     return {
         "tasks": {
@@ -31,6 +36,7 @@ def describe(dag: Any) -> dict[str, Any]:
                 "outlets": [outlet.name for outlet in task.outlets],
                 "templates": list(task.template_fields),
                 "owner": task.owner,
+                "kind": type(task).__name__,
             }
             for task in dag.tasks
         },
@@ -39,6 +45,7 @@ def describe(dag: Any) -> dict[str, Any]:
             for name in dag.params
         },
         "schedule": watched(dag.timetable),
+        "delta": seconds(dag.timetable),
         "max_active_runs": dag.max_active_runs,
         "catchup": dag.catchup,
         "timeout": dag.dagrun_timeout and dag.dagrun_timeout.total_seconds(),
@@ -54,6 +61,7 @@ if __name__ == "__main__":
     found = {
         "seconds": time.perf_counter() - began,
         "errors": bag.import_errors,
+        "modules": sorted({name.split(".")[0] for name in sys.modules}),
         "files": {dag_id: Path(dag.fileloc).name for dag_id, dag in bag.dags.items()},
         "dags": {dag_id: describe(dag) for dag_id, dag in bag.dags.items()},
     }

@@ -59,6 +59,7 @@ def dags(parsed: dict) -> dict:
 def test_every_good_folder_becomes_three_dags(parsed, dags) -> None:
     assert parsed["errors"] == {}
     good = {dag_id: parsed["files"][dag_id] for dag_id in dags if not dag_id.endswith("__broken")}
+    assert good.pop("evergreen__maintenance") == "maintenance.py"
     assert good == {
         f"{name}__{kind}": f"{kind}.py" for name in ("tiny", "other") for kind in ("ingest", "retrain", "promote")
     }
@@ -92,7 +93,7 @@ def test_passing_faults_are_outlasted_and_nothing_is_a_template(dags) -> None:
     for dag in dags.values():
         for task in dag["tasks"].values():
             assert task["templates"] == []
-            if "broken" not in dag["tags"]:
+            if not {"broken", "maintenance"} & set(dag["tags"]):
                 waits = [min(task["delay"] * task["backoff"] ** n, task["max_delay"]) for n in range(task["retries"])]
                 assert sum(waits) >= 600
             else:
@@ -137,8 +138,40 @@ def test_every_broken_folder_is_shown_once_with_its_reason(dags) -> None:
 
 
 def test_a_tasks_process_reads_its_own_model_alone(parse, models: Path) -> None:
-    assert list(parse(models, "tiny__retrain")["dags"]) == ["tiny__retrain"]
-    assert list(parse(models, "bomb__broken")["dags"]) == ["bomb__broken"]
+    assert set(parse(models, "tiny__retrain")["dags"]) == {"tiny__retrain", "evergreen__maintenance"}
+    assert set(parse(models, "bomb__broken")["dags"]) == {"bomb__broken", "evergreen__maintenance"}
+
+
+def plain(dag: dict) -> dict:
+    return {name: task | {"kind": ""} for name, task in dag["tasks"].items()}
+
+
+def test_maintenance_has_nothing_to_do_where_stages_are_processes(parse, models: Path, dags) -> None:
+    dag = dags["evergreen__maintenance"]
+    assert (list(dag["tasks"]), dag["delta"], dag["timeout"]) == (["reap"], None, 300)
+    docker = parse(models, EVERGREEN_RUNTIME="docker", EVERGREEN_TASK_IMAGE="evergreen-tasks:local")
+    assert docker["errors"] == {}
+    assert docker["dags"]["evergreen__maintenance"]["delta"] == 600
+
+
+@pytest.mark.parametrize(
+    ("runtime", "operator"),
+    [("process", "ProcessStageTask"), ("docker", "ContainerStageTask"), ("kubernetes", "PodStageTask")],
+)
+def test_the_runtime_chooses_the_operator_and_nothing_else(parse, models: Path, dags, runtime, operator) -> None:
+    found = parse(models, EVERGREEN_RUNTIME=runtime, EVERGREEN_TASK_IMAGE="evergreen-tasks:local")
+    assert found["errors"] == {}
+    kinds = {task["kind"] for dag in found["dags"].values() if "tiny" in dag["tags"] for task in dag["tasks"].values()}
+    assert kinds == {operator}
+    for name in ("tiny__retrain", "tiny__promote", "tiny__ingest"):
+        assert found["dags"][name]["params"] == dags[name]["params"]
+        assert plain(found["dags"][name]) == plain(dags[name])
+
+
+@pytest.mark.parametrize(("runtime", "foreign"), [("process", ("docker", "kubernetes")), ("docker", ("kubernetes",))])
+def test_no_other_runtimes_libraries_are_imported(parse, models: Path, runtime, foreign) -> None:
+    found = parse(models, EVERGREEN_RUNTIME=runtime, EVERGREEN_TASK_IMAGE="evergreen-tasks:local")
+    assert not [name for name in foreign if name in found["modules"]]
 
 
 def test_no_folder_of_models_is_an_import_error_that_names_the_setting(parse, tmp_path: Path) -> None:
