@@ -33,8 +33,7 @@ def serve_docker_proxy(host: Host = "127.0.0.1", port: Annotated[int, typer.Opti
     """Pass on to Docker what the container task asks for, and refuse everything else."""
     from pipelines.services.docker_proxy import serve
 
-    found = settings.load()
-    serve(host, port, found.containers.engine, found.containers)
+    serve(host, port, settings.load(), log_line(service="docker-proxy"))
 
 
 def add_to(app: typer.Typer) -> None:
