@@ -9,7 +9,7 @@ from pipelines.config import settings as configuration
 from pipelines.config.settings import Settings
 
 IMAGE = "evergreen-tasks:local"
-GIB = 2**30
+MIB, GIB = 2**20, 2**30
 
 
 def settings(engine: str = "unix:///var/run/docker.sock", image: str = IMAGE) -> Settings:
