@@ -15,6 +15,9 @@ from pathlib import Path
 import pytest
 import xgboost
 
+from pipelines.config.settings import Settings
+from pipelines.doctor import mlflow as doctor
+from pipelines.doctor.base import Mark
 from pipelines.errors import PassingFault
 from pipelines.registry import Column, Entry, Registry
 from pipelines.storage import model_file
@@ -86,6 +89,16 @@ def test_what_mlflow_shows(server: tuple[str, Path, subprocess.Popen[bytes]], en
     assert run.data.tags["ledger.tag"] == entry.tag
     assert run.inputs.dataset_inputs[0].dataset.digest == "d" * 32
     assert run.info.status == "FINISHED"
+
+
+def test_the_doctor_finds_it_well(server: tuple[str, Path, subprocess.Popen[bytes]], settings: Settings) -> None:
+    found = doctor.registry(replace(settings, mlflow_uri=server[0]))
+    assert found.mark is Mark.OK, found
+    assert "registry readable" in found.found
+    assert (
+        "registered models"
+        in doctor.registry(replace(settings, mlflow_uri=f"sqlite:///{server[1].parent}/mlflow.db")).found
+    )
 
 
 def test_a_server_that_is_away_is_a_passing_fault(tmp_path: Path, entry: Entry) -> None:

@@ -9,6 +9,7 @@ from pipelines.config.settings import Settings
 
 COMMANDS = (
     "status",
+    "doctor",
     "ingest",
     "run",
     "stage",
