@@ -12,6 +12,7 @@ from pipelines.ledger.workspace import Workspace
 from pipelines.runs import opening, stage
 from pipelines.runs.request import Request, json_object
 from pipelines.stages.context import Progress, StageResult
+from pipelines.storage.files import full_disk
 
 # The result crosses into Airflow as at most 8 KB: of what went wrong, the first few; the ledger holds all.
 SHOWN = 5
@@ -34,7 +35,10 @@ def run_step(settings: Settings, model: str, run_id: str, step: str, params: str
     try:
         if step == STAGES[0]:
             opening.open_run(settings, ledger, run_id, Request.from_json(params))
-        with Workspace.open(settings, ledger, run_id, fencing=fencing) as workspace:
+        with (
+            full_disk(str(settings.home)),
+            Workspace.open(settings, ledger, run_id, fencing=fencing) as workspace,
+        ):
             if step == "register":
                 return _register(settings, workspace, say)
             done = stage.perform(workspace, step, say)
@@ -56,7 +60,8 @@ def _ingest(settings: Settings, model: str, params: str, say: Progress) -> Stage
     asked = json_object(params, {"from", "to"})
     first = names.day(str(asked.get("from", "")), where="from")
     last = names.day(str(asked.get("to") or asked["from"]), where="to")
-    report = ingest(settings, model, first, last, say)
+    with full_disk(str(settings.home)):
+        report = ingest(settings, model, first, last, say)
     told = {key: value[:SHOWN] if isinstance(value, list) else value for key, value in report.to_json().items()}
     return StageResult(summary=told)
 

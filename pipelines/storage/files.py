@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -107,6 +108,20 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
+@contextmanager
+def full_disk(where: str) -> Iterator[None]:
+    """A full disk becomes a PassingFault, whichever library ran into it; all else goes on as it is."""
+    try:
+        yield
+    except OSError as error:
+        raise _fault(error, Path(where)) from error
+    except sqlite3.OperationalError as error:
+        # DVC keeps what it knows of files in a database of SQLite's.
+        if "disk is full" not in str(error):
+            raise
+        raise _no_space(where) from error
+
+
 def short(path: Path) -> str:
     """The last parts of `path`, enough to find it by, for messages."""
     return "/".join(path.parts[-3:]) if len(path.parts) > 3 else str(path)
@@ -126,8 +141,12 @@ def _sync(path: Path) -> None:
 
 def _fault(error: OSError, path: Path) -> Exception:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return PassingFault("no space left on the disk", where=short(path), remedy="free some space and try again")
+        return _no_space(short(path))
     return error
+
+
+def _no_space(where: str) -> PassingFault:
+    return PassingFault("no space left on the disk", where=where, remedy="free some space and try again")
 
 
 def _plain(value: object) -> str:

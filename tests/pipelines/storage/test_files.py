@@ -2,6 +2,7 @@
 
 import errno
 import os
+import sqlite3
 from contextlib import suppress
 from datetime import date
 
@@ -79,3 +80,17 @@ def test_a_full_disk_is_a_passing_fault_and_harms_nothing(tmp_path, monkeypatch)
     assert caught.value.exit_code == 75
     assert path.read_bytes() == b"old"
     assert [item.name for item in tmp_path.iterdir()] == ["x"]
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), sqlite3.OperationalError("database or disk is full")]
+)
+def test_a_full_disk_is_a_passing_fault_whoever_ran_into_it(error):
+    with pytest.raises(PassingFault, match="no space left on the disk"), files.full_disk("home"):
+        raise error
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EACCES, "denied"), sqlite3.OperationalError("no such table")])
+def test_other_troubles_stay_what_they_are(error):
+    with pytest.raises(type(error)), files.full_disk("home"):
+        raise error

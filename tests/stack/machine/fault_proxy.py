@@ -100,14 +100,18 @@ class Proxy:
     host: str
     port: int
     state: State = field(default_factory=State)
+    tasks: set[Any] = field(default_factory=set)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, from its request to its end."""
+        task = asyncio.current_task()
+        self.tasks.add(task)  # once a connection is reset, asyncio itself no longer holds on to its task
         try:
             await self._request(reader, writer)
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             reset(writer)  # either side has gone away: the other learns it the hard way
         finally:
+            self.tasks.discard(task)
             writer.close()
 
     async def control(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

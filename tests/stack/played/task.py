@@ -1,9 +1,8 @@
-"""Runs one container task as Airflow's task process does, SIGTERM included; its end as JSON on the last line."""
+"""Runs container tasks as Airflow's task process does, SIGTERM included; how each ended as JSON on a line."""
 
 from __future__ import annotations
 
 import json
-import logging
 import signal
 import sys
 from datetime import timedelta
@@ -16,8 +15,7 @@ from evergreen_tasks import Call, Stage
 from pipelines.config.resources import Allowance
 
 
-def main(case: dict[str, Any]) -> dict[str, Any]:
-    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s", force=True)
+def drive(case: dict[str, Any]) -> dict[str, Any]:
     call = Call(run=case.get("run", "2024-01-20-20260102T030405Z-0123ab"), params=case["params"])
     allowance = Allowance(**{"cpus": 1.0, "memory": "256MiB", "tmp": "64MiB", **case.get("allowance", {})})
     stage = Stage("tiny", case.get("stage", "train"), lambda _: call, None, allowance, timedelta(hours=1))
@@ -32,4 +30,6 @@ def main(case: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"\nENDED {json.dumps(main(json.loads(sys.argv[1])))}\n")
+    for one in json.loads(sys.argv[1]):
+        sys.stdout.write(f"ENDED {json.dumps(drive(one))}\n")
+        sys.stdout.flush()
