@@ -72,9 +72,9 @@ class ContainerRuntime:
         image = self._image()
         for _ in range(3):
             found = self.engine.state(job.name)
-            if found is not None and self._usable(found, job, say):
-                return str(found["Id"])
             try:
+                if found is not None and self._usable(found, job, say):
+                    return str(found["Id"])
                 return self._start(job, image, say)
             except NameTaken:
                 continue
@@ -87,7 +87,9 @@ class ContainerRuntime:
             raise ConfigError("a container that is no task of ours has this name", where=job.name, remedy="rename it")
         same = theirs.get("evergreen.call") == call_of(job, self.settings.containers.image or "")
         which = f"container {job.name} of try {theirs.get('evergreen.try')}"
-        if same and state["Running"]:
+        if same and state["Status"] in ("created", "running"):
+            # One that is not started yet is another process's that is just about to, or died before it could.
+            self.engine.start(found["Id"])
             say(f"re-attached to {which}, which still runs; its log from the beginning:")
             return True
         if same and state["Status"] == "exited" and state["ExitCode"] in _FINAL:

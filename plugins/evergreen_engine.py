@@ -29,7 +29,7 @@ _FORBIDDEN, _CONFLICT, _SERVER = 403, 409, 500
 
 
 class NameTaken(Exception):
-    """The engine's conflict: another made a container of this name first, or its removal is under way."""
+    """Another was there first: made a container of this name, or removes ours."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,12 @@ class Engine:
             return str(self.client.create_container_from_config(body, name)["Id"])
 
     def start(self, container: str) -> None:
-        """Start it; raises NameTaken where another is just removing it."""
-        with self._spoken():
-            self.client.start(container)
+        """Start it, unless it runs; raises NameTaken where another removes it under our hands."""
+        try:
+            with self._spoken():
+                self.client.start(container)
+        except NotFound:
+            raise NameTaken(container) from None
 
     def state(self, container: str) -> dict[str, Any] | None:
         """What the engine knows of a container, by id or name; None: there is none."""

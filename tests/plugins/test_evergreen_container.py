@@ -83,8 +83,9 @@ def test_lines_that_come_out_of_order_are_said_once(engine: FakeEngine) -> None:
     assert run(engine)[1][1:] == ["late", "early", "last", "time at all"]
 
 
-def test_the_same_call_still_running_is_taken_over(engine: FakeEngine) -> None:
-    engine.on("GET", f"/{NAME}/json", state("running", labels=labels()))
+@pytest.mark.parametrize("status", ["running", "created"])
+def test_the_same_call_at_work_or_about_to_be_is_taken_over(engine: FakeEngine, status: str) -> None:
+    engine.on("GET", f"/{NAME}/json", state(status, labels=labels()))
     outcome, lines = run(engine, attempt=2)
     assert outcome.summary == {"a": 1}
     assert lines[0].startswith(f"re-attached to container {NAME} of try 1")
@@ -107,7 +108,7 @@ def test_an_answer_that_nobody_fetched_is_fetched(engine: FakeEngine) -> None:
         (("exited", 75, {}), "has ended"),
         (("exited", 137, {}), "has ended"),
         (("exited", 3, {}), "has ended"),
-        (("created", 0, {}), "has ended"),
+        (("created", 0, {"call": "another"}), "has ended"),
     ],
 )
 def test_what_cannot_be_taken_over_is_fenced_off_and_replaced(engine: FakeEngine, found, word: str) -> None:
@@ -138,6 +139,12 @@ def test_who_loses_the_race_for_the_name_takes_over_the_winners(engine: FakeEngi
     outcome, lines = run(engine)
     assert outcome.summary == {"a": 1}
     assert lines[0].startswith("re-attached")
+
+
+def test_who_is_removed_before_it_starts_begins_again(engine: FakeEngine) -> None:
+    engine.on("POST", "/start", GONE, DONE)
+    assert run(engine)[0].summary == {"a": 1}
+    assert count(engine, "POST /containers/create") == 2
 
 
 def test_a_race_without_an_end_is_a_passing_fault(engine: FakeEngine) -> None:
