@@ -212,9 +212,12 @@ def _bounded(value: Any) -> str:
 
 
 def _version(package: str) -> str:
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
 
-    return version(package)
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return version(f"{package}-cpu")  # XGBoost's wheel without CUDA goes by this name
 
 
 def _public(uri: str) -> str:
