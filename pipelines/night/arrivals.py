@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 HISTORY = 28
+FETCHES = 8
 
 
 @dataclass
@@ -60,8 +62,7 @@ class Inspector:
         Judged in one go, a run's partitions see as history what they would have seen one by one.
         """
         run: list[tuple[str, Fetched]] = []
-        for partition in partitions:
-            found = self._fetch(table, partition)
+        for partition, found in zip(partitions, self._fetched(table, partitions), strict=True):
             if isinstance(found, Fetched):
                 run.append((partition, found))
                 continue
@@ -71,6 +72,11 @@ class Inspector:
                 run = []
         if run:
             yield run
+
+    def _fetched(self, table: str, partitions: Sequence[str]) -> Iterator[Fetched | Outcome]:
+        """In order, some ahead of the one that is asked for: a lake on S3 takes its time to answer."""
+        with ThreadPoolExecutor(FETCHES) as pool:
+            yield from pool.map(lambda partition: self._fetch(table, partition), partitions)
 
     def _fetch(self, table: str, partition: str) -> Fetched | Outcome:
         config, known = self.model.tables[table], self.manifest.latest(table, partition)
