@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 from pipelines.config.secrets import AWS, secret_file
 from pipelines.config.settings import S3 as Reach
@@ -127,16 +126,18 @@ def endpoint_name(reach: Reach) -> str:
     """The server's address for messages, without the user and password that somebody may have written into it."""
     if reach.endpoint is None:
         return f"AWS S3 ({reach.region})"
-    parts = urlsplit(reach.endpoint)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    scheme, _, address = reach.endpoint.partition("://")
+    return f"{scheme}://{address.rpartition('@')[2]}"
 
 
 @lru_cache(maxsize=4)  # making one takes 0.2 s, and a stage opens its lake and its remote several times
 def _client(reach: Reach, credentials: Path | None) -> Any:
     import botocore.session
     from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
 
-    session = botocore.session.Session()
+    # With a file of ours, what AWS_PROFILE names need not exist on this machine.
+    session = botocore.session.Session({"profile": (None, [], None, None)} if credentials else None)
     if credentials is not None:
         _use(session, credentials)
     config = Config(
@@ -158,6 +159,8 @@ def _client(reach: Reach, credentials: Path | None) -> Any:
             where="EVERGREEN_S3_ENDPOINT",
             remedy="write https://host or https://host:port",
         ) from None
+    except BotoCoreError as error:
+        raise fault(error, "EVERGREEN_S3_ENDPOINT", endpoint_name(reach)) from None
 
 
 def _use(session: Any, credentials: Path) -> None:

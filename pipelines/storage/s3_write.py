@@ -23,25 +23,26 @@ _MOST_PARTS = 9_000
 def put_new(s3: S3, place: S3Place, source: Path, *, md5: str | None = None) -> bool:
     """Put the file `source` at `place` unless these very bytes stand there; True: it was put, False: it stood there.
 
-    `md5` is that of the file, in hex, where the caller knows it; S3 takes no other bytes. After an answer that tells
-    nothing, a timeout say, what stands there tells.
+    `md5`, in hex, is what the caller takes the file's to be. After an answer that tells nothing, a timeout say, what
+    stands there tells.
 
     Raises:
         IntegrityError: other bytes stand there, or the file is not what `md5` says; nothing is replaced.
         ConfigError: no such bucket, wrong keys, a server without conditional writes.
         PassingFault: S3 cannot be reached; repeating it is safe.
     """
-    size = source.stat().st_size
-    known = md5 or _md5(source)
+    size, found = source.stat().st_size, _md5(source)
+    if md5 not in (None, found):
+        raise IntegrityError(
+            "holds other bytes than its md5 says", where=short(source), remedy="remove it and make it again"
+        )
     put = _single if size <= SINGLE_BYTES else _in_parts
     for turn in range(s3.attempts):
         try:
-            put(s3, place, source, known)
+            put(s3, place, source, found)
         except PassingFault as error:
-            if _stands(s3, place, size, known):
+            if _stands(s3, place, size, found):
                 return False
-            if md5 and not isinstance(error, Taken | Busy) and _md5(source) != md5:
-                raise _changed(source) from None
             if not isinstance(error, Busy) or turn + 1 == s3.attempts:
                 raise
             pause(turn)
@@ -67,13 +68,15 @@ def _single(s3: S3, place: S3Place, source: Path, md5: str) -> None:
         )
 
 
-def _in_parts(s3: S3, place: S3Place, source: Path, md5: str) -> None:
-    abort_uploads(s3, place)
+def _in_parts(s3: S3, place: S3Place, source: Path, _: str) -> None:
+    if s3.head(place) is not None:
+        raise Taken("stands there already", where=str(place))
+    _abort_left(s3, place)
     target = {"Bucket": place.bucket, "Key": place.key}
     with s3.asking(place):
         target["UploadId"] = s3.client.create_multipart_upload(**target)["UploadId"]
     try:
-        parts = _send(s3, place, source, target, md5)
+        parts = _send(s3, place, source, target)
         if s3.head(place) is not None:  # not every server knows the condition of a completion
             raise Taken("another writer was first", where=str(place))
         with s3.asking(place):
@@ -85,44 +88,28 @@ def _in_parts(s3: S3, place: S3Place, source: Path, md5: str) -> None:
         raise
 
 
-def _send(s3: S3, place: S3Place, source: Path, target: dict[str, str], md5: str) -> list[dict[str, Any]]:
+def _send(s3: S3, place: S3Place, source: Path, target: dict[str, str]) -> list[dict[str, Any]]:
     length = max(PART_BYTES, -(-source.stat().st_size // _MOST_PARTS))
     parts: list[dict[str, Any]] = []
-    whole = hashlib.md5(usedforsecurity=False)
     with source.open("rb") as file:
         while block := file.read(length):
             digest = hashlib.md5(block, usedforsecurity=False).digest()
-            whole.update(block)
             with s3.asking(place):
                 answer = s3.client.upload_part(
                     **target, PartNumber=len(parts) + 1, Body=block, ContentMD5=_header(digest)
                 )
             parts.append({"PartNumber": len(parts) + 1, "ETag": answer["ETag"]})
-    if whole.hexdigest() != md5:
-        raise _changed(source)
     return parts
 
 
-def abort_uploads(s3: S3, place: S3Place, *, exact: bool = True) -> int:
-    """End uploads in parts that nobody finished, at the key of `place` (not `exact`: below it); how many there were.
-
-    What another live process is sending ends too: it finds out, and its retry finds our object.
-    """
-    count = 0
+def _abort_left(s3: S3, place: S3Place) -> None:
+    """End uploads in parts that a killed process left at `place`. A live one's ends too, and its retry sees ours."""
     with s3.asking(place):
         pages = s3.client.get_paginator("list_multipart_uploads").paginate(Bucket=place.bucket, Prefix=place.key)
-        left = [item for page in pages for item in page.get("Uploads", ()) if not exact or item["Key"] == place.key]
-    for item in left:
-        with suppress(Busy), s3.asking(place):
-            s3.client.abort_multipart_upload(Bucket=place.bucket, Key=item["Key"], UploadId=item["UploadId"])
-            count += 1
-    return count
-
-
-def _changed(source: Path) -> IntegrityError:
-    return IntegrityError(
-        "holds other bytes than its md5 says", where=short(source), remedy="remove it and make it again"
-    )
+        left = [item["UploadId"] for page in pages for item in page.get("Uploads", ()) if item["Key"] == place.key]
+    for upload in left:
+        with suppress(Busy), s3.asking(place):  # Busy: it has ended meanwhile
+            s3.client.abort_multipart_upload(Bucket=place.bucket, Key=place.key, UploadId=upload)
 
 
 def _header(digest: bytes) -> str:
