@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import buckets as s3
 import pytest
+from buckets import Buckets, Faults
 from support import TinyModel, write_tiny_model
 
 from pipelines.config import settings as configuration
@@ -31,3 +34,31 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 def tiny_model(settings: Settings) -> TinyModel:
     """A small binary model that has something to learn: 40 days of 120 orders, a context and a static table."""
     return write_tiny_model(settings)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The address of an S3 server of this session."""
+    with s3.server() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def s3_proxy(s3_server: str) -> Iterator[Faults]:
+    """A proxy before it."""
+    with s3.faults(s3_server) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def buckets(settings: Settings, s3_server: str) -> Buckets:
+    """Lake, remote and predictions on S3."""
+    return s3.buckets(settings, s3_server)
+
+
+@pytest.fixture
+def shaky(settings: Settings, s3_proxy: Faults) -> Iterator[tuple[Buckets, Faults]]:
+    """The same behind a proxy that fails on demand."""
+    s3_proxy.set(mode="pass")
+    yield s3.buckets(settings, s3_proxy.endpoint), s3_proxy
+    s3_proxy.set(mode="pass")
