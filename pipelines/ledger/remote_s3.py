@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -12,7 +11,7 @@ from pipelines.config.settings import Settings
 from pipelines.errors import IntegrityError
 from pipelines.storage import s3_read, s3_write
 from pipelines.storage.files import atomic_file
-from pipelines.storage.s3 import S3, THREADS, S3Place
+from pipelines.storage.s3 import S3, S3Place, at_once
 from pipelines.storage.s3_faults import ObjectMissing
 
 _READ_ONLY = 0o444  # what DVC takes as verified
@@ -45,11 +44,11 @@ class S3Remote:
         """As `Remote.push`. What is there, of the right size, is not sent again."""
         # Files before the directories that list them: who finds a directory may rely on its files.
         for kind in (False, True):
-            _at_once(self._push, [oid for oid in oids if oid.endswith(".dir") is kind])
+            at_once(self._push, [oid for oid in oids if oid.endswith(".dir") is kind])
 
     def fetch(self, oids: Sequence[str]) -> None:
         """As `Remote.fetch`."""
-        _at_once(self._fetch, oids)
+        at_once(self._fetch, oids)
 
     def _push(self, oid: str) -> None:
         place, local = self._object(oid), self.cached(oid)
@@ -93,14 +92,3 @@ class S3Remote:
 
     def _object(self, oid: str) -> S3Place:
         return self.place.below("files", "md5", oid[:2], oid[2:])
-
-
-def _at_once(act: Callable[[str], None], oids: Sequence[str]) -> None:
-    """`act` on all `oids`, some at a time; after the first fault none is begun."""
-    with ThreadPoolExecutor(THREADS) as pool:
-        try:
-            for done in [pool.submit(act, oid) for oid in oids]:
-                done.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from pipelines.config.secrets import AWS, secret_file
 from pipelines.config.settings import S3 as Reach
@@ -20,6 +21,8 @@ SCHEME = "s3://"
 THREADS = 8
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
 _KEY_BYTES = 1024
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def is_s3(text: str) -> bool:
@@ -179,3 +182,13 @@ def _use(session: Any, credentials: Path) -> None:
             "holds no keys", where=str(credentials), remedy="write [default], aws_access_key_id, aws_secret_access_key"
         )
     session.set_credentials(found.access_key, found.secret_key, found.token)
+
+
+def at_once(act: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """`act` on all `items`, `THREADS` at a time, and what it gave, in order; after the first fault none is begun."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        try:
+            return [done.result() for done in [pool.submit(act, item) for item in items]]
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
