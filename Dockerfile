@@ -27,13 +27,14 @@ ENV UV_SYSTEM_CERTS=true UV_NO_CACHE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=nev
 RUN python3 -m venv /opt/uv && /opt/uv/bin/pip install --no-cache-dir --quiet "uv==${UV_VERSION}" \
     && python3 -m venv --without-pip /opt/venv \
     && echo /opt/evergreen > "$(/opt/venv/bin/python -c 'import site; print(site.getsitepackages()[0])')/evergreen.pth"
+COPY include/docker/install.sh /opt/
 
 FROM builder AS tasks-venv
 # `gpu` takes XGBoost's wheel with CUDA.
 ARG XGBOOST=cpu
 COPY requirements-tasks.lock requirements-tasks-gpu.lock /opt/
 RUN case "${XGBOOST}" in cpu) lock=tasks;; gpu) lock=tasks-gpu;; *) echo "XGBOOST is cpu or gpu" >&2; exit 1;; esac; \
-    /opt/uv/bin/uv pip sync --quiet --compile-bytecode --python /opt/venv/bin/python --require-hashes "/opt/requirements-${lock}.lock" \
+    /opt/install.sh "/opt/requirements-${lock}.lock" \
     && printf '#!/opt/venv/bin/python\nfrom pipelines.cli.main import main\n\nmain()\n' > /opt/venv/bin/evergreen \
     && chmod 0755 /opt/venv/bin/evergreen
 
@@ -58,7 +59,7 @@ CMD ["--help"]
 
 FROM builder AS airflow-venv
 COPY requirements-airflow.lock /opt/
-RUN /opt/uv/bin/uv pip sync --quiet --compile-bytecode --python /opt/venv/bin/python --require-hashes /opt/requirements-airflow.lock
+RUN /opt/install.sh /opt/requirements-airflow.lock
 
 FROM airflow-venv AS airflow-project
 # Of pipelines only what dags and plugins import: settings, models' types and the ledger.

@@ -12,10 +12,19 @@ SYNC := $(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --requi
 EDITABLE := $(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-package nvidia-nccl-cu12 \
 	--custom-compile-command "make lock"
+# zc-lockfile names setuptools and does not use it; MLflow draws, runs projects in Docker and queues jobs with the others.
+LOCK_TASKS := $(LOCK) $(addprefix --no-emit-package ,setuptools matplotlib contourpy cycler fonttools kiwisolver pillow \
+	docker skops prettytable) requirements-tasks.txt
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+GIT_SHA = $(shell git describe --always --abbrev=40 --dirty)
+TAG ?= local
+# For `make images`, where set: another BASE, the NETWORK of the build (host), XGBOOST=gpu.
+IMAGE_ARGS = $(if $(BASE),--build-arg BASE=$(BASE)) $(if $(NETWORK),--network=$(NETWORK)) \
+	$(if $(XGBOOST),--build-arg XGBOOST=$(XGBOOST)) --build-arg VERSION=$(VERSION) --build-arg GIT_SHA=$(GIT_SHA)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env dev demo up down test test-stack test-faults lint bench lock clean
+.PHONY: help env dev demo up down test test-stack test-faults lint bench lock images clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -59,6 +68,13 @@ bench: env ## measured comparisons, into benchmarks/results/; ARGS="--only help 
 lock: $(UV) ## compile requirements*.txt anew into requirements*.lock
 	$(LOCK) requirements.txt -o requirements.lock
 	$(LOCK) requirements-dev.txt -o requirements-dev.lock
+	$(LOCK_TASKS) -o requirements-tasks.lock
+	$(LOCK_TASKS) --no-emit-package xgboost-cpu requirements-tasks-gpu.txt -o requirements-tasks-gpu.lock
+	$(LOCK) requirements-airflow.txt -o requirements-airflow.lock
+
+images: ## both container images, evergreen-tasks and evergreen-airflow; TAG=, BASE=, NETWORK=host, XGBOOST=gpu
+	docker build $(IMAGE_ARGS) --target tasks --tag evergreen-tasks:$(TAG) .
+	docker build $(IMAGE_ARGS) --target airflow --tag evergreen-airflow:$(TAG) .
 
 clean: ## remove .venv and caches; .evergreen, with your data and models, stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* *.egg-info
