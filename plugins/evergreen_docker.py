@@ -27,6 +27,7 @@ class ContainerStageTask(DockerOperator):
     """
 
     template_fields = ()
+    template_ext = ()
     ui_color = COLOUR
 
     def __init__(self, *, stage: Stage, **kwargs: Any) -> None:
