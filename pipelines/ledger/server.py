@@ -102,12 +102,8 @@ def create(folder: Path, model: str, dvc_remote: str) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{model}-", dir=folder.parent))
     try:
-        git(draft, "init", "--quiet", "--bare", "--template=", "--initial-branch=data")
-        for key, value in CONFIG.items():
-            git(draft, "config", key, value)
-        write_hook(draft / "hooks")
+        begin(draft)
         _first_commit(draft, first_files(model, dvc_remote))
-        draft.chmod(0o755)
         try:
             # Only an empty folder gives way to a rename: of two that create at once, one wins.
             draft.rename(folder)
@@ -116,6 +112,15 @@ def create(folder: Path, model: str, dvc_remote: str) -> None:
                 raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def begin(folder: Path) -> None:
+    """An empty bare repository in `folder`, with the settings and the hook of a ledger."""
+    git(folder, "init", "--quiet", "--bare", "--template=", "--initial-branch=data")
+    for key, value in CONFIG.items():
+        git(folder, "config", key, value)
+    write_hook(folder / "hooks")
+    folder.chmod(0o755)
 
 
 def write_hook(folder: Path) -> None:

@@ -15,6 +15,8 @@ COMMANDS = (
     "stage",
     "predict",
     "reproduce",
+    "backup",
+    "restore",
     "new",
     "check",
     "up",
