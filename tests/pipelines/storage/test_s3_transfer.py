@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import stories
 
 from pipelines.errors import IntegrityError, PassingFault
 from pipelines.storage import s3_read, s3_write
@@ -207,6 +210,38 @@ def test_what_a_killed_predecessor_left_of_this_object_is_removed_and_nothing_el
         buckets.s3.client.create_multipart_upload(Bucket=place.bucket, Key=place.key)
     s3_write.put_new(buckets.s3, buckets.at("x"), file)
     assert buckets.uploads(buckets.at()) == [buckets.at("x2").key]
+
+
+CHILD = """
+import sys
+from pathlib import Path
+from pipelines.config import settings
+from pipelines.storage import s3_write
+from pipelines.storage.s3 import S3, S3Place
+s3_write.SINGLE_BYTES, s3_write.PART_BYTES = 0, 1 << 20
+s3_write.put_new(S3.open(settings.load()), S3Place.parse(sys.argv[1], "test"), Path(sys.argv[2]))
+"""
+
+
+def test_the_retry_of_a_killed_upload_leaves_one_object_and_no_parts(shaky, file, in_parts):
+    buckets, faults = shaky
+    place = buckets.at("x")
+    faults.set(mode="hold", path="partNumber=2")
+    env = stories.environment(buckets.settings) | buckets.environment()
+    with subprocess.Popen([sys.executable, "-c", CHILD, str(place), str(file)], env=env) as child:
+        deadline = time.monotonic() + 60
+        while not faults.count:
+            assert child.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        child.kill()
+    faults.set(mode="blackout")  # what was held is cut off too, not let through
+    faults.set(mode="pass")
+    assert buckets.uploads(place) == [place.key]
+    assert buckets.s3.head(place) is None
+    assert s3_write.put_new(buckets.s3, place, file)
+    assert buckets.uploads(place) == []
+    assert buckets.get(place) == CONTENT
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, OSError])
