@@ -133,6 +133,7 @@ VARIANTS: dict[str, Callable[[TinyModel], None]] = {
     "fifty": _plain,
     "faulty": _plain,
     "cramped": _plain,
+    "kept": _plain,
     "slow": _slow,
     "rogue": _rogue,
 }

@@ -1,0 +1,66 @@
+"""A backup as docs/operate.md tells it: everything is wiped, restored, and the champion reproduces byte for byte."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from stack.machine import probes
+from stack.machine.place import timed, wait_for
+from stack.machine.stack import Stack
+
+MODEL, STORE = "kept", "evergreen-store"
+# What of the stages' volume is only a copy: it must all be made again from ledger and store.
+COPIES = ("cache", "workspaces", "mirrors", "dvc", "results")
+
+
+def test_wiped_and_restored_it_reproduces(stack: Stack, tmp_path: Path) -> None:
+    stack.ready(MODEL)
+    run = stack.retrain(MODEL, "before", as_of=str(stack.models.day(38))).run
+    before = probes.refs(stack.compose, MODEL)
+    champion = probes.champion(stack.compose, MODEL)
+    with timed("backup"):
+        stack.task("backup", MODEL, "--to", "/evergreen/backup")
+        objects = saved(stack, tmp_path)
+    with timed("wipe"):
+        ledger = stack.compose.container("ledger").id
+        stack.docker.docker("stop", "--time", "5", ledger)
+        in_volumes(stack, f"import shutil; shutil.rmtree('/ledgers/{MODEL}.git')")
+        in_volumes(stack, f"import shutil; [shutil.rmtree('/evergreen/' + name, True) for name in {COPIES!r}]")
+        for key in objects:
+            stack.machine.s3().delete_object(Bucket=STORE, Key=key)
+        assert probes.keys(stack.machine, STORE) == []
+    with timed("restore"):
+        for key in objects:
+            stack.machine.s3().upload_file(str(tmp_path / key), STORE, key)
+        evergreen = ["restore", f"/evergreen/backup/{MODEL}.bundle", "--root", "/ledgers"]
+        in_volumes(stack, f"import sys; sys.argv[1:] = {evergreen!r}; from pipelines.cli.main import main; main()")
+        stack.docker.docker("start", ledger)
+        wait_for(stack.compose.settled, "every service is healthy", 60, 1)
+    assert probes.refs(stack.compose, MODEL) == before
+    assert probes.champion(stack.compose, MODEL) == champion
+    with timed("reproduce"):
+        told = stack.task("reproduce", MODEL, str((champion or {})["version"]), "--json")
+    assert json.loads(told.strip().splitlines()[-1])["identical"]
+    later = stack.retrain(MODEL, "after", as_of=str(stack.models.day(50))).run
+    assert probes.finished(stack.compose, MODEL) == sorted([run, later])
+
+
+def saved(stack: Stack, folder: Path) -> list[str]:
+    """The objects of the DVC remote, copied into a folder."""
+    keys = probes.keys(stack.machine, STORE)
+    for key in keys:
+        (folder / key).parent.mkdir(parents=True, exist_ok=True)
+        stack.machine.s3().download_file(STORE, key, str(folder / key))
+    return keys
+
+
+def in_volumes(stack: Stack, script: str) -> None:
+    """Run a few lines of Python where both the ledgers and the stages' volume are mounted."""
+    ledger = stack.compose.container("ledger")
+    volume = next(mount["Name"] for mount in ledger.found["Mounts"] if mount["Destination"] == "/ledgers")
+    known = dict(item.split("=", 1) for item in ledger.found["Config"]["Env"])
+    mounts = ("--volume", f"{volume}:/ledgers", "--volume", f"{known['EVERGREEN_TASK_VOLUME']}:/evergreen")
+    hard = ("--rm", "--network", "none", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL")
+    image = ledger.found["Config"]["Image"]
+    stack.docker.docker("run", *hard, *mounts, "--entrypoint", "python", image, "-c", script)
