@@ -10,10 +10,13 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from pipelines.errors import PassingFault
+from pipelines.config.secrets import MLFLOW, login
+from pipelines.config.settings import Settings
+from pipelines.errors import ConfigError, EvergreenError, PassingFault, shorten
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -56,10 +59,18 @@ class Entry:
 
 
 class Registry:
-    """One MLflow server (or database) and its artifact root."""
+    """One MLflow server (or database), its artifact root, and the login of servers that ask for one.
 
-    def __init__(self, uri: str, artifacts: Path) -> None:
-        self.uri, self.artifacts = uri, artifacts
+    Every method raises PassingFault where MLflow is away or in trouble, and ConfigError where it lets us in no longer.
+    """
+
+    def __init__(self, uri: str, artifacts: Path, login: tuple[str, str] | None = None) -> None:
+        self.uri, self.artifacts, self._login = uri, artifacts, login
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The one that the settings name; raises ConfigError where its login cannot be read."""
+        return cls(settings.mlflow_uri, settings.artifacts, login(settings, MLFLOW))
 
     def log(self, entry: Entry) -> str:
         """The id of the MLflow run that holds `entry`, written now unless it is already complete."""
@@ -119,7 +130,9 @@ class Registry:
         found = client.get_experiment_by_name(model)
         if found is not None:
             return str(found.experiment_id)
-        return str(client.create_experiment(model, artifact_location=(self.artifacts / model).as_uri()))
+        # A server knows where it keeps artifacts: in a folder, or on S3, which it alone may write.
+        place = None if self.uri.startswith("http") else (self.artifacts / model).as_uri()
+        return str(client.create_experiment(model, artifact_location=place))
 
     def _find_run(self, client: MlflowClient, experiment: str, tag: str) -> Any | None:
         found = client.search_runs([experiment], filter_string=f"tags.`{LEDGER_TAG}` = '{tag}'", max_results=1)
@@ -152,6 +165,7 @@ class Registry:
 
         import mlflow
         from mlflow.exceptions import MlflowException
+        from requests.exceptions import RequestException
 
         # MLflow tells of its table migrations and of every version on stderr, where our own lines stand.
         logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -161,13 +175,28 @@ class Registry:
             Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         mlflow.set_tracking_uri(self.uri)
         try:
-            yield mlflow.MlflowClient(self.uri, self.uri)
-        except MlflowException as error:
-            if _passing(error):
-                raise PassingFault(
-                    "MLflow does not answer", where=_public(self.uri), remedy="start it with `make up`; nothing is lost"
-                ) from error
-            raise
+            with _logged_in(self._login):
+                yield mlflow.MlflowClient(self.uri, self.uri)
+        except (MlflowException, RequestException) as error:
+            known = _meaning(error, _public(self.uri))
+            if known is None:
+                raise
+            raise known from error
+
+
+@contextmanager
+def _logged_in(login: tuple[str, str] | None) -> Iterator[None]:
+    """MLflow's client takes a login from the environment alone: it is there while we ask, and gone afterwards."""
+    names = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(zip(names, login, strict=True) if login else ())
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _log_model(run_id: str, entry: Entry) -> None:
@@ -201,9 +230,35 @@ def _ensure_model(client: MlflowClient, model: str) -> None:
         client.create_registered_model(model)
 
 
-def _passing(error: Exception) -> bool:
+def _meaning(error: Exception, where: str) -> EvergreenError | None:
+    """What went wrong between us and the server; None where it did not go wrong there."""
+    status = _answered(error)
+    if status is None:
+        return PassingFault(
+            "MLflow does not answer", where=where, remedy="start it with `make up` or `make stack`; nothing is lost"
+        )
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        what = "refuses our login" if status == HTTPStatus.UNAUTHORIZED else "does not let our login do this"
+        return ConfigError(f"MLflow {what}", where=where, remedy="see the file `mlflow` of EVERGREEN_SECRETS")
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
+        told = shorten(" ".join(str(error).split()), 120)
+        return PassingFault(f"MLflow is in trouble: {told}", where=where, remedy="see its log; nothing is lost")
+    return None
+
+
+def _answered(error: Exception) -> int | None:
+    """The status of the server's answer; None: there was none. 0 where MLflow's client raises for other reasons."""
+    from mlflow.exceptions import MlflowException, RestException
+    from requests.exceptions import RequestException
+
     text = str(error)
-    return "Max retries exceeded" in text or "API request to" in text or "Connection refused" in text
+    if isinstance(error, RequestException):
+        return None if error.response is None else int(error.response.status_code)
+    if "Max retries exceeded" in text or "Connection refused" in text:
+        return None
+    if isinstance(error, RestException) or (isinstance(error, MlflowException) and "API request to" in text):
+        return int(error.get_http_status_code())
+    return 0
 
 
 def _bounded(value: Any) -> str:

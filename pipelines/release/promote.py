@@ -27,7 +27,7 @@ def promote(settings: Settings, model: str, run_id: str, say: Progress) -> Stage
         PassingFault: the registry or the ledger is away, or the run has no version yet.
     """
     ledger = Ledger.open(settings, model)
-    registry = Registry(settings.mlflow_uri, settings.artifacts)
+    registry = Registry.of(settings)
     standing = champions.current(ledger)
     if standing is not None and standing.run == run_id:
         _show(registry, model, standing)
@@ -46,7 +46,7 @@ def project(settings: Settings, model: str) -> None:
     """Set MLflow's aliases from the ledger's champion."""
     standing = champions.current(Ledger.open(settings, model))
     if standing is not None:
-        _show(Registry(settings.mlflow_uri, settings.artifacts), model, standing)
+        _show(Registry.of(settings), model, standing)
 
 
 def _finished(ledger: Ledger, model: str, run_id: str) -> dict[str, Any]:

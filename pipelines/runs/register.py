@@ -27,7 +27,7 @@ def register(settings: Settings, workspace: Workspace, say: Progress) -> StageRe
     pipeline = Pipeline(workspace.ledger, workspace.head)
     workspace.check_out([out for stage in STAGES for out in pipeline.outs(stage)])
     entry = entry_of(workspace.root, model, run_id)
-    registry = Registry(settings.mlflow_uri, settings.artifacts)
+    registry = Registry.of(settings)
     say("telling MLflow")
     passed = read_json(workspace.root / "out/evaluate/gates.json")["passed"]
     if not passed:

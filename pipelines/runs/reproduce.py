@@ -102,7 +102,7 @@ def _tag(settings: Settings, ledger: Ledger, version: int) -> str:
             return standing.tag
     from pipelines.registry import Registry
 
-    tag = Registry(settings.mlflow_uri, settings.artifacts).tag_of(ledger.model, version)
+    tag = Registry.of(settings).tag_of(ledger.model, version)
     if tag is None or ledger.head(tag) is None:
         raise InputError(
             f"there is no version {version} of {ledger.model}", where="registry", remedy="see `evergreen status`"

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import xgboost
+from mlflow.exceptions import MlflowException
 
 from pipelines.config.settings import Settings
 from pipelines.doctor import mlflow as doctor
 from pipelines.doctor.base import Mark
-from pipelines.errors import PassingFault
+from pipelines.errors import ConfigError, PassingFault
 from pipelines.registry import Column, Entry, Registry
 from pipelines.storage import model_file
 
@@ -108,6 +112,59 @@ def test_a_server_that_is_away_is_a_passing_fault(tmp_path: Path, entry: Entry) 
     with pytest.raises(PassingFault, match="MLflow does not answer") as caught:
         Registry(uri, tmp_path).log(entry)
     assert "secret" not in str(caught.value)
+
+
+@pytest.fixture
+def guarded() -> Iterator[tuple[str, list[tuple[int, str]]]]:
+    """A server that answers each request with the next status of the list, and keeps who asked."""
+    told: list[tuple[int, str]] = []
+
+    class Guard(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status = told[0][0]
+            told.append((status, self.headers.get("Authorization", "")))
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(b"{}" if status == 200 else b"no")
+
+        def log_message(self, *args: object) -> None:  # noqa: ARG002 - silent
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Guard) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}", told
+        server.shutdown()
+
+
+def test_the_login_comes_from_the_secret_and_stays_out_of_the_environment(
+    guarded: tuple[str, list[tuple[int, str]]], settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mlflow").write_text("username=tasks\npassword=canary\n")
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "somebody")
+    uri, told = guarded
+    told.append((200, ""))
+    assert Registry.of(replace(settings, mlflow_uri=uri, secrets=tmp_path)).aliases("tiny") == {}
+    assert told[-1][1] == "Basic " + base64.b64encode(b"tasks:canary").decode()
+    assert os.environ["MLFLOW_TRACKING_USERNAME"] == "somebody"
+    assert "MLFLOW_TRACKING_PASSWORD" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "said"),
+    [
+        (401, ConfigError, "refuses our login"),
+        (403, ConfigError, "does not let"),
+        (500, PassingFault, "does not answer"),
+        (404, MlflowException, "404"),
+    ],
+)
+def test_what_a_servers_refusal_means(
+    guarded: tuple[str, list[tuple[int, str]]], tmp_path: Path, status: int, kind: type[Exception], said: str
+) -> None:
+    uri, told = guarded
+    told.append((status, ""))
+    with pytest.raises(kind, match=said):
+        Registry(uri, tmp_path, ("tasks", "canary")).aliases("tiny")
 
 
 def answers(uri: str) -> bool:
