@@ -21,6 +21,11 @@ def _password() -> str:
     return "e" + secrets.token_urlsafe(30)
 
 
+def _long() -> str:
+    # As long as the hash that signs with it.
+    return secrets.token_urlsafe(60)
+
+
 def _fernet() -> str:
     return base64.urlsafe_b64encode(os.urandom(32)).decode()
 
@@ -42,8 +47,8 @@ NAMES: dict[str, Callable[[], str]] = {
     "mlflow-session": _password,
     "airflow-admin": _password,
     FERNET: _fernet,
-    "airflow-api": _password,
-    "airflow-jwt": _password,
+    "airflow-api": _long,
+    "airflow-jwt": _long,
     "redis": _password,
 }
 
