@@ -24,8 +24,8 @@ def stand_in(image: str, port: int, upstream: str, networks: list[str]) -> dict[
     check = ["CMD", "python3", SCRIPT, "--check", str(port)]
     return {
         "image": image,
-        "entrypoint": ["python3", "-u", SCRIPT, str(port), upstream],
-        "command": [],
+        "entrypoint": ["python3", "-u", SCRIPT],
+        "command": [str(port), upstream],
         "user": "65534:65534",
         "healthcheck": {"test": check, "interval": "2s", "timeout": "5s", "retries": 30},
         "volumes": [f"{forwarder.__file__}:{SCRIPT}:ro"],
@@ -92,8 +92,10 @@ class Compose:
             self._compose("up", "--detach", "--no-build", *services, timeout=seconds)
 
     def down(self) -> None:
-        """Remove the project's containers, networks and volumes."""
+        """Remove the project's containers, networks and volumes, and what stages have left on its network."""
         with timed("compose down"):
+            for left in tasks(self.docker):
+                self.docker.docker("rm", "--force", left.id)
             self._compose("down", "--volumes", "--remove-orphans", "--timeout", "3", timeout=300)
 
     def run(self, service: str, *argv: str, seconds: float = 300) -> str:
@@ -106,9 +108,7 @@ class Compose:
 
     def logs(self, service: str, lines: int = 40) -> str:
         """The end of what a service has written, both streams."""
-        return attempt(
-            "docker", "logs", "--tail", str(lines), self.container(service).id, env=self.docker.environment
-        ).stdout
+        return written(self.docker, self.container(service), "--tail", str(lines))
 
     def container(self, service: str) -> Container:
         """The container of a service."""
@@ -163,6 +163,12 @@ def tasks(docker: Dockerd, **labels: str) -> list[Container]:
     """Containers of stages, the running and the stopped ones, by label: `tasks(docker, model="flights")`."""
     wanted = ["label=evergreen.task=1", *(f"label=evergreen.{name}={value}" for name, value in labels.items())]
     return containers(docker, *(word for text in wanted for word in ("--filter", text)))
+
+
+def written(docker: Dockerd, container: Container, *options: str) -> str:
+    """What a container has written so far, both streams."""
+    done = attempt("docker", "logs", *options, container.id, env=docker.environment)
+    return done.stdout + done.stderr
 
 
 def processes_of(docker: Dockerd, container: Container) -> dict[int, str]:

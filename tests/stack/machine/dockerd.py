@@ -66,6 +66,11 @@ class Dockerd:
             attempt("iptables", "-D", "FORWARD", *rule)
 
     @property
+    def group(self) -> int:
+        """The group that may speak to it."""
+        return Path(self.address.removeprefix("unix://")).stat().st_gid
+
+    @property
     def environment(self) -> dict[str, str]:
         """The environment in which Docker's own programs talk to this engine."""
         return os.environ | {"DOCKER_HOST": self.address}

@@ -27,8 +27,8 @@ class Postgres:
         """Cluster, socket and configuration."""
         return self.keeper.root / "postgres"
 
-    def start(self) -> None:
-        """A new, empty cluster."""
+    def start(self, password: str) -> None:
+        """A new, empty cluster whose superuser has this password."""
         with timed("PostgreSQL"):
             shutil.rmtree(self.root, ignore_errors=True)
             self.root.mkdir()
@@ -47,6 +47,7 @@ class Postgres:
                 "postgres", [*AS_POSTGRES, self._program("postgres"), "-D", data, "-p", str(self.port), *words]
             )
             wait_for(lambda: self.keeper.require("postgres") and self._ready(), "PostgreSQL answers", 60)
+            self._psql("postgres", f"alter role postgres password '{password}'")
 
     def role(self, name: str, password: str) -> None:
         """A role that may log in."""

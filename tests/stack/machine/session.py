@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +16,15 @@ from stack.machine.dockerd import Dockerd
 from stack.machine.place import GATEWAY, Keeper, free_port, listening, wait_for
 from stack.machine.postgres import Postgres, Redis
 
+from pipelines.services import stack_secrets
+
 
 @dataclass(frozen=True)
 class Keys:
     """A login to S3."""
 
     key: str
-    secret: str
-
-    @classmethod
-    def new(cls) -> Keys:
-        """Random ones."""
-        return cls(f"KEY{secrets.token_hex(8).upper()}", secrets.token_urlsafe(30))
+    secret: str = field(repr=False)
 
 
 @dataclass
@@ -82,6 +79,7 @@ class Machine:
     postgres: Postgres
     redis: Redis
     keys: Keys
+    secrets: dict[str, str] = field(repr=False)
 
     def s3(self, endpoint: str = "") -> Any:
         """A client of S3, past the fault proxy unless `endpoint` says otherwise."""
@@ -108,11 +106,20 @@ def running(root: Path) -> Iterator[Machine]:
         stack.callback(place.bridge_down)
         keeper = Keeper.fresh(root)
         stack.callback(keeper.stop_all)
-        docker, ceph, postgres = Dockerd(keeper), Ceph(keeper), Postgres(keeper)
+        docker, ceph, postgres, redis = Dockerd(keeper), Ceph(keeper), Postgres(keeper), Redis(keeper)
         docker.start()
         stack.callback(docker.clear)
+        secrets = canaries(root / "secrets")
         ceph.start()
-        keys = Keys.new()
+        keys = Keys(secrets["s3-access-key"], secrets["s3-secret-key"])
         ceph.user("evergreen", keys.key, keys.secret)
-        postgres.start()
-        yield Machine(keeper, docker, ceph, Faults.start(keeper, ceph), postgres, Redis(keeper), keys)
+        postgres.start(secrets["postgres"])
+        redis.start(secrets["redis"])
+        yield Machine(keeper, docker, ceph, Faults.start(keeper, ceph), postgres, redis, keys, secrets)
+
+
+def canaries(folder: Path) -> dict[str, str]:
+    """The secrets of the stack, made anew for each session: whoever finds one of them anywhere has found a leak."""
+    shutil.rmtree(folder, ignore_errors=True)
+    stack_secrets.ensure(folder)
+    return {name: stack_secrets.read(folder, name) for name in stack_secrets.NAMES}

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
+from stack.machine import images
 from stack.machine.airflow_client import Client
-from stack.machine.compose import Compose, Container, tasks
+from stack.machine.compose import Compose, Container, stand_in, tasks, written
 from stack.machine.dockerd import Dockerd
 from stack.machine.models import Models
-from stack.machine.place import attempt, wait_for
+from stack.machine.models import files as lake_files
+from stack.machine.place import GATEWAY, free_port, timed, wait_for
 from stack.machine.session import Machine
 
 from pipelines.config import settings as configuration
+
+PROJECT, LAKE = "evergreen-test", "evergreen-lake"
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,11 @@ class Stack:
     def docker(self) -> Dockerd:
         """The engine."""
         return self.machine.docker
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """Every secret that the stack was started with, by name."""
+        return self.machine.secrets
 
     def ingest(self, model: str, first: date, last: date) -> None:
         """Take in days through the model's DAG, once a session."""
@@ -92,8 +103,7 @@ class Stack:
 
     def said(self, container: Container) -> str:
         """What a container has written so far."""
-        done = attempt("docker", "logs", container.id, env=self.docker.environment)
-        return done.stdout + done.stderr
+        return written(self.docker, container)
 
     def training(self, model: str) -> Container:
         """The container that trains, once it is in the middle of it."""
@@ -123,3 +133,47 @@ class Stack:
         """Versions of a model in the registry, and the run each came from."""
         sql = f"select version, run_id from model_versions where name = '{model}' order by version"  # noqa: S608
         return self.machine.postgres.query("mlflow", sql)
+
+
+@contextmanager
+def up(machine: Machine, models: Models) -> Iterator[Stack]:
+    """The project on the machine, healthy, with the lake on S3; containers, networks and volumes go at the end."""
+    root, port = machine.keeper.root, free_port()
+    variables = {
+        "EVERGREEN_TASK_IMAGE": images.TEST_TASKS,
+        "EVERGREEN_AIRFLOW_IMAGE": images.TEST_AIRFLOW,
+        "EVERGREEN_STACK_SECRETS": str(root / "secrets"),
+        "EVERGREEN_DOCKER_SOCKET": machine.docker.address.removeprefix("unix://"),
+        "EVERGREEN_DOCKER_GID": str(machine.docker.group),
+        "EVERGREEN_AIRFLOW_PORT": str(port),
+        "EVERGREEN_MLFLOW_PORT": str(free_port()),
+    }
+    compose = Compose(machine.docker, PROJECT, root / "stack", variables)
+    compose.write(stand_ins(machine))
+    compose.down()
+    client = Client(f"http://127.0.0.1:{port}", "admin", machine.secrets["airflow-admin"])
+    stack = Stack(machine, compose, client, models)
+    try:
+        try:
+            compose.up()
+            with timed("every service is healthy"):
+                wait_for(compose.settled, "every service is healthy", 300, 1)
+        except AssertionError:
+            compose.report()
+            raise
+        with timed("lake on S3"):
+            for name in lake_files(models):
+                machine.s3().upload_file(str(models.lake / name), LAKE, name)
+        yield stack
+    finally:
+        compose.down()
+
+
+def stand_ins(machine: Machine) -> dict[str, Any]:
+    """The three services whose images cannot be pulled."""
+    s3, postgres, redis = f"{GATEWAY}:{machine.faults.port}", machine.postgres, machine.redis
+    return {
+        "s3": stand_in(images.BASE, 7070, s3, ["tasks", "control"]),
+        "postgres": stand_in(images.BASE, 5432, f"{postgres.host}:{postgres.port}", ["control"]),
+        "redis": stand_in(images.BASE, 6379, f"{redis.host}:{redis.port}", ["control"]),
+    }
