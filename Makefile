@@ -24,7 +24,7 @@ IMAGE_ARGS = $(if $(BASE),--build-arg BASE=$(BASE)) $(if $(NETWORK),--network=$(
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env dev demo up down test test-stack test-faults lint bench lock images clean
+.PHONY: help env dev demo up down stack stack-down stack-demo test test-stack test-faults lint bench lock images clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -40,6 +40,25 @@ up: env ## start Airflow and MLflow on loopback
 
 down: ## stop them
 	@if [ -x $(BIN)/evergreen ]; then $(BIN)/evergreen down; else echo "nothing is installed, so nothing runs"; fi
+
+# Compose v2 where Docker has it, else docker-compose 1.29.
+COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+SOCKET = $(or $(EVERGREEN_DOCKER_SOCKET),/var/run/docker.sock)
+export EVERGREEN_DOCKER_GID ?= $(shell stat -c %g $(SOCKET) 2>/dev/null || echo 0)
+
+stack: env ## the stack in containers: Postgres, S3, MLflow, Airflow; makes images and secrets that are missing
+	@for image in evergreen-tasks evergreen-airflow; do docker image inspect $$image:local >/dev/null 2>&1 || \
+	  { $(MAKE) images; break; }; done
+	@$(BIN)/evergreen stack-secrets
+	@$(COMPOSE) up --detach --no-build
+	@$(BIN)/evergreen stack-wait
+
+stack-down: ## stop it; the volumes stay
+	@$(COMPOSE) --profile celery down
+
+stack-demo: stack ## the story of `make demo` on the stack
+	@$(BIN)/evergreen stack-lake
+	@$(COMPOSE) run --rm demo
 
 test: dev ## every test that needs no root, with the coverage of pipelines/; ARGS="tests/dags -k form" for some
 	@$(BIN)/coverage erase

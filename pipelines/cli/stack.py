@@ -37,6 +37,30 @@ def stack_secrets(
         tell("`make stack-down stack` gives them to the services")
 
 
+def stack_wait() -> None:
+    """Wait until the stack's Airflow and MLflow are well."""
+    from pipelines.services.stack import wait
+
+    wait(settings.load(), log_line(stage="stack"))
+
+
+def stack_lake() -> None:
+    """Lay out the demo's lake in a folder, from which `stack-demo` delivers it."""
+    from pipelines.demo.stack import lay_out
+
+    tell(str(lay_out(settings.load(), log_line(stage="demo"))))
+
+
+def stack_demo(
+    lake: Annotated[Path, typer.Option(help="The folder with the demo's lake.")],
+    airflow: Annotated[str, typer.Option(help="Airflow's address.")] = "http://airflow-api:8080",
+) -> None:
+    """Tell the demo on the stack; runs in a container of it."""
+    from pipelines.demo.stack import tell as tell_story
+
+    tell_story(settings.load(), lake, airflow, log_line(stage="demo"))
+
+
 def stack_place(
     secrets: Annotated[Path, typer.Option(help="The folder of all secrets.")],
     volumes: Annotated[Path, typer.Option(help="The folder below which every volume is mounted.")],
@@ -76,5 +100,5 @@ def serve_mlflow(
 def add_to(app: typer.Typer) -> None:
     """Adds this module's commands to `app`."""
     app.command()(stack_secrets)
-    for command in (stack_place, stack_init, serve_mlflow):
+    for command in (stack_wait, stack_lake, stack_demo, stack_place, stack_init, serve_mlflow):
         app.command(hidden=True)(command)

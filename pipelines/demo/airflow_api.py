@@ -80,6 +80,12 @@ class Airflow:
         query = f"/assets/events?source_dag_id={quote(dag)}&source_run_id={quote(run, safe='')}&limit=100"
         return int((self._ask("GET", query) or {})["total_entries"])
 
+    def log(self, dag: str, run: str, task: Task) -> list[dict[str, Any]]:
+        """The entries of the log of a task's last try."""
+        path = f"{_run(dag, run)}/taskInstances/{quote(task.name)}/logs/{task.attempt}?full_content=true"
+        content = (self._ask("GET", path, none_on=404) or {}).get("content", [])
+        return [entry for entry in content if isinstance(entry, dict)] if isinstance(content, list) else []
+
     def _ask(self, method: str, path: str, body: Any = None, *, none_on: int = 0) -> dict[str, Any] | None:
         try:
             return self._patiently(method, path, body)
@@ -91,7 +97,7 @@ class Airflow:
                 raise EvergreenError(
                     f"{method} {path} was answered {error.code}: {detail}",
                     where="Airflow",
-                    remedy="see the api-server's log below .evergreen/logs",
+                    remedy="see the log of its api-server",
                 ) from None
         except OSError as error:
             raise PassingFault(f"does not answer: {error}", where=self.address, remedy="`evergreen up`") from None

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pipelines.config.settings import Settings
 from pipelines.demo import lake, table
-from pipelines.demo.airflow_api import FINISHED, Airflow
+from pipelines.demo.airflow_api import FINISHED, Airflow, Task
 from pipelines.errors import EvergreenError, PassingFault, shorten
 from pipelines.services import airflow_config, components, up
 
@@ -85,6 +85,18 @@ class Story:
                 self.wait(*item)
         return caused
 
+    def failure_of(self, dag: str, run: str, task: Task) -> tuple[str, str]:
+        """What a failed task has said last, and where there is more."""
+        home = airflow_config.folder(self.settings) / "logs"
+        log = home / f"dag_id={dag}/run_id={run}/task_id={task.name}/attempt={task.attempt}.log"
+        return error_line(log), str(log)
+
+    def end(self, began: float, how: str) -> None:
+        """Say what it was all for, and how to stop the services. `began` is on the monotonic clock."""
+        if not self.changed:
+            self.progress("all of this was done before; nothing has changed")
+        self.progress(f"the demo took {time.monotonic() - began:.0f} s; {how}")
+
     def _wait_until_parsed(self, dag: str) -> None:
         began = time.monotonic()
         while not self.airflow.knows(dag):
@@ -106,9 +118,8 @@ class Story:
     def _failure(self, dag: str, run: str) -> EvergreenError:
         for task in self.airflow.tasks(dag, run):
             if task.state == "failed":
-                home = airflow_config.folder(self.settings) / "logs"
-                log = home / f"dag_id={dag}/run_id={run}/task_id={task.name}/attempt={task.attempt}.log"
-                return EvergreenError(error_line(log), where=f"{dag} {task.name}", remedy=f"see {log}")
+                what, log = self.failure_of(dag, run, task)
+                return EvergreenError(what, where=f"{dag} {task.name}", remedy=f"see {log}")
         return EvergreenError("failed without a failed task", where=f"{dag} {run}", remedy="look at it in Airflow")
 
     def _say(self, line: Callable[[], str]) -> None:
@@ -130,6 +141,14 @@ def tell(settings: Settings, progress: Progress) -> None:
     login = airflow_config.read_login(settings)
     story = Story(settings, Airflow(components.airflow_address(settings), login.user, login.password), progress)
     story.changed = facts.written > 0
+    runs = chapters(story)
+    table.show(settings, story.airflow, MODEL, runs)
+    table.addresses(settings)
+    story.end(began, "`make down` stops the services")
+
+
+def chapters(story: Story) -> list[list[tuple[str, str]]]:
+    """Ingest, and two retrainings with what each has started; returns those."""
     story.run(f"{MODEL}__ingest", f"demo-{FIRST}-to-{LAST}", {"from": FIRST, "to": LAST})
     retrain = f"{MODEL}__retrain"
     runs = []
@@ -138,23 +157,24 @@ def tell(settings: Settings, progress: Progress) -> None:
         story.run(retrain, run, {"as_of": as_of, "promotion": "auto", "note": f"demo, as of {as_of}"})
         followed = story.follow(retrain, run)
         if not followed:
-            progress(f"{retrain} {run}: the gates refused the challenger; the champion stays")
+            story.progress(f"{retrain} {run}: the gates refused the challenger; the champion stays")
         runs.append([(retrain, run), *followed])
-    table.show(settings, story.airflow, MODEL, runs)
-    if not story.changed:
-        progress("all of this was done before; nothing has changed")
-    progress(f"the demo took {time.monotonic() - began:.0f} s; `make down` stops the services")
+    return runs
 
 
 def error_line(log: Path) -> str:
     """The last error in a task's log, as Airflow writes it: one JSON object a line."""
     if not log.exists():
         return "failed before it could write a log"
-    lines = [_parsed(line) for line in log.read_text(errors="replace").splitlines()]
-    for entry in reversed(lines):
+    return last_error([_parsed(line) for line in log.read_text(errors="replace").splitlines()])
+
+
+def last_error(entries: Sequence[dict[str, Any]]) -> str:
+    """The last error among the entries of a task's log."""
+    for entry in reversed(entries):
         for detail in entry.get("error_detail") or []:
             return shorten(str(detail["exc_value"]), 250)
-    errors = [str(entry.get("event")) for entry in lines if entry.get("level") in ("error", "critical")]
+    errors = [str(entry.get("event")) for entry in entries if entry.get("level") in ("error", "critical")]
     return shorten(errors[-1], 250) if errors else "failed without an error in its log"
 
 

@@ -40,10 +40,14 @@ class Row:
 
 
 def show(settings: Settings, airflow: Airflow, model: str, runs: Sequence[Sequence[DagRun]]) -> None:
-    """Print the table of the retrainings in `runs` (each with the runs it has started) and where to look further."""
+    """Print the table of the retrainings in `runs`, each with the runs it has started."""
     ledger = Ledger.open(settings, model)
     ledger.fetch()
     print_rows([_row(ledger, airflow, chain) for chain in runs])
+
+
+def addresses(settings: Settings) -> None:
+    """Print where to look further."""
     login = airflow_config.read_login(settings)
     _tell("")
     _tell(f"Airflow  {components.airflow_address(settings)}  user {login.user}, password {login.password}")

@@ -53,6 +53,7 @@ def places(secrets: Path) -> dict[str, Place]:
         "airflow": Place(airflow | {name: get[name] for name in ("airflow-fernet", "airflow-api", "airflow-jwt")}),
         "init": Place(
             aws
+            | {"ledger": task["ledger"]}
             | {name: get[name] for name in first}
             | {name: path.read_text(encoding="ascii") for name, path in old.items() if path.exists()}
         ),
