@@ -78,7 +78,8 @@ class Schedule(Strict):
 
 
 class Table(Strict):
-    """One source table. `uri` holds `{date}` for daily partitions; relative URIs are below the lake.
+    """One source table. `uri` holds `{date}` for daily partitions; relative URIs are below the lake,
+    others are paths or `s3://bucket/key`.
 
     `after_event` names the columns that are known only after the event: no feature can see them.
     `known: forecast` declares that a context row of day D stands in for a forecast and may be used for D;
