@@ -14,7 +14,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 # The same in every task container: the one volume, and the model folders that the image carries.
 TASK_HOME = Path("/evergreen")
 TASK_MODELS = Path("/opt/evergreen/include/models")
-_QUIET = {
+QUIET = {
     "DO_NOT_TRACK": "1",
     "SCARF_ANALYTICS": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -136,13 +136,13 @@ def child_environment(settings: Settings, environ: Mapping[str, str] | None = No
     """
     env = os.environ if environ is None else environ
     kept = {key: value for key, value in env.items() if not key.lstrip("_").startswith(("AIRFLOW", "MLFLOW"))}
-    return kept | _QUIET | _spelt(settings) | {"EVERGREEN_RUNTIME": settings.runtime.value}
+    return kept | QUIET | _spelt(settings) | {"EVERGREEN_RUNTIME": settings.runtime.value}
 
 
 def task_environment(settings: Settings) -> dict[str, str]:
     """The environment of a task container: where things live there; names and addresses, never a secret."""
     inside = replace(settings, home=TASK_HOME, models=TASK_MODELS, secrets=TASK_HOME / "secrets")
-    return _QUIET | _spelt(inside) | {"EVERGREEN_RUNTIME": Runtime.PROCESS.value}
+    return QUIET | _spelt(inside) | {"EVERGREEN_RUNTIME": Runtime.PROCESS.value}
 
 
 def _spelt(settings: Settings) -> dict[str, str]:
