@@ -34,7 +34,7 @@ FROM builder AS tasks-venv
 ARG XGBOOST=cpu
 COPY requirements-tasks.lock requirements-tasks-gpu.lock /opt/
 RUN case "${XGBOOST}" in cpu) lock=tasks;; gpu) lock=tasks-gpu;; *) echo "XGBOOST is cpu or gpu" >&2; exit 1;; esac; \
-    /opt/install.sh "/opt/requirements-${lock}.lock" \
+    sh /opt/install.sh "/opt/requirements-${lock}.lock" \
     && printf '#!/opt/venv/bin/python\nfrom pipelines.cli.main import main\n\nmain()\n' > /opt/venv/bin/evergreen \
     && chmod 0755 /opt/venv/bin/evergreen
 
@@ -42,7 +42,9 @@ FROM tasks-venv AS tasks-project
 COPY pipelines /opt/evergreen/pipelines
 COPY include/models /opt/evergreen/include/models
 COPY dvc.yaml pyproject.toml requirements.lock /opt/evergreen/
-RUN /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/evergreen/pipelines
+# The checkout's own permissions may be anything; the user of the image has to read it.
+RUN chmod -R a+rX /opt/evergreen \
+    && /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/evergreen/pipelines
 
 FROM runtime AS tasks
 COPY --from=tasks-venv /opt/venv /opt/venv
@@ -59,7 +61,7 @@ CMD ["--help"]
 
 FROM builder AS airflow-venv
 COPY requirements-airflow.lock /opt/
-RUN /opt/install.sh /opt/requirements-airflow.lock
+RUN sh /opt/install.sh /opt/requirements-airflow.lock
 
 FROM airflow-venv AS airflow-project
 # Of pipelines only what dags and plugins import: settings, models' types and the ledger.
@@ -68,10 +70,12 @@ COPY pipelines/config /opt/evergreen/pipelines/config
 COPY pipelines/ledger /opt/evergreen/pipelines/ledger
 COPY pipelines/storage /opt/evergreen/pipelines/storage
 COPY include/models /opt/evergreen/include/models
+COPY include/docker/airflow_init.py /opt/evergreen/include/docker/
 COPY dags /opt/evergreen/dags
 COPY plugins /opt/evergreen/plugins
 COPY dvc.yaml pyproject.toml requirements.lock /opt/evergreen/
-RUN /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/evergreen
+RUN chmod -R a+rX /opt/evergreen \
+    && /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/evergreen
 
 FROM runtime AS airflow
 RUN install --directory --owner 10001 --group 10001 --mode 0750 /opt/airflow

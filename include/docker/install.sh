@@ -4,8 +4,8 @@
 set -eu
 lock=$1
 /opt/uv/bin/uv pip sync --quiet --python /opt/venv/bin/python --require-hashes "$lock"
+rm -f /opt/venv/.lock  # uv's, writable for everybody
 cd "$(/opt/venv/bin/python -c 'import site; print(site.getsitepackages()[0])')"
 find . -type d -name tests -prune -exec rm -rf {} +
 rm -rf numpy/_core/include pyarrow/include
-# Templates of a few libraries are no Python until they are filled in; what cannot be compiled cannot be imported either.
-/opt/venv/bin/python -m compileall -q -q -j 0 --invalidation-mode unchecked-hash . || [ $? -eq 1 ]
+/opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash .
