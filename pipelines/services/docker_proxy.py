@@ -83,7 +83,9 @@ class _Handler(BaseHTTPRequestHandler):
             identity = self.engine.task(asked.container, said) if asked.container else ""
             docker = self.engine.connect()
         except Refused as refused:
-            self.say(f"event=refused status={refused.status} reason={refused}")
+            # A container that is not there is an answer like any other.
+            if refused.status != HTTPStatus.NOT_FOUND:
+                self.say(f"event=refused status={refused.status} reason={refused}")
             self._answer(refused.status, str(refused))
             return
         except OSError as error:

@@ -15,10 +15,15 @@ from pipelines.errors import ConfigError
 from pipelines.services.processes import write_private
 
 BUCKET = "s3://evergreen-mlflow"
-# Whoever has a login sees everything; what is somebody's own, others cannot change.
-_LOGINS = (
-    "[mlflow]\ndefault_permission = READ\ndatabase_uri = {uri}\nadmin_username = admin\nadmin_password = {password}\n"
-)
+# Whoever has a login sees everything; what is somebody's own, others cannot change. To check a password is slow on purpose:
+# without the cache every request waits for it.
+_LOGINS = """[mlflow]
+default_permission = READ
+database_uri = {uri}
+admin_username = admin
+admin_password = {password}
+auth_cache_ttl_seconds = 60
+"""
 
 
 def serve(settings: Settings, host: str, port: int, allowed: str, database: str, scratch: Path) -> NoReturn:

@@ -1,0 +1,85 @@
+"""What `docker-compose.yaml` promises of every service, read from the file itself."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipelines.services import stack_secrets
+from pipelines.services.stack_places import DATA, places
+
+ROOT = Path(__file__).resolve().parents[1]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+ONCE = {"secrets-init", "postgres-init", "s3-init", "mlflow-init", "airflow-init", "demo"}
+PINNED = re.compile(r"[a-z/]+:[a-z0-9.-]+@sha256:[0-9a-f]{64}")
+ours = pytest.mark.parametrize("name", SERVICES)
+
+
+@ours
+def test_a_service_has_no_privileges(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["mem_limit"]
+    assert service["pids_limit"]
+    assert not {"privileged", "pid", "ipc", "userns_mode", "devices"} & set(service)
+    if name != "secrets-init":
+        assert "cap_add" not in service
+        assert str(service.get("user", "10001")).split(":")[0] != "0"
+
+
+@ours
+def test_a_service_is_looked_after(name: str) -> None:
+    service = SERVICES[name]
+    if name in ONCE:
+        assert service["restart"] == "no"
+    else:
+        assert service["restart"] == "unless-stopped"
+        assert service["healthcheck"]["test"]
+
+
+@ours
+def test_images_are_ours_or_pinned(name: str) -> None:
+    image = SERVICES[name]["image"]
+    assert image.startswith("${EVERGREEN_") or PINNED.fullmatch(image)
+
+
+@ours
+def test_only_loopback_is_published(name: str) -> None:
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES[name].get("ports", []))
+
+
+@ours
+def test_environments_hold_no_secret(name: str) -> None:
+    for variable, value in (SERVICES[name].get("environment") or {}).items():
+        secret = re.search(r"PASSWORD|SECRET|KEY|CONN|BROKER_URL|RESULT_BACKEND|TOKEN", variable)
+        assert not secret or variable.endswith(("_FILE", "_CMD")) or variable == "EVERGREEN_SECRETS", variable
+        assert not re.search(r"://[^/]*:[^/]*@", str(value)), variable
+
+
+def test_docker_is_within_reach_of_who_starts_tasks_alone() -> None:
+    holders = [name for name, service in SERVICES.items() if "docker.sock" in str(service.get("volumes"))]
+    assert holders == ["docker-proxy"]
+    near = {name for name, service in SERVICES.items() if "engine" in service.get("networks", [])}
+    assert near == {"docker-proxy", "airflow-scheduler", "airflow-worker"}
+    assert COMPOSE["networks"]["tasks"]["internal"] is True
+
+
+def test_task_containers_reach_no_more_than_they_need() -> None:
+    near = {name for name, service in SERVICES.items() if "tasks" in service.get("networks", [])}
+    assert near == {"s3", "ledger", "mlflow"}
+
+
+def test_every_volume_is_filled_and_each_secret_goes_to_one_service(tmp_path: Path) -> None:
+    stack_secrets.ensure(tmp_path)
+    mounted = {mount.split(":")[1].removeprefix("/volumes/") for mount in SERVICES["secrets-init"]["volumes"][1:]}
+    assert mounted == {*places(tmp_path), *DATA}
+    for name in ("postgres", "redis", "s3", "ledger", "mlflow"):
+        who = {item for item, service in SERVICES.items() if f"secrets-{name}:/run" in str(service.get("volumes"))}
+        assert who == {name}
