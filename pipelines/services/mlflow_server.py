@@ -15,8 +15,8 @@ from pipelines.errors import ConfigError
 from pipelines.services.processes import write_private
 
 BUCKET = "s3://evergreen-mlflow"
-# Whoever has a login sees everything; what is somebody's own, others cannot change. To check a password is slow on purpose:
-# without the cache every request waits for it.
+# Whoever has a login sees everything; what is somebody's own, others cannot change. Checking a password is slow on
+# purpose: without the cache every request waits for it.
 _LOGINS = """[mlflow]
 default_permission = READ
 database_uri = {uri}
