@@ -67,4 +67,4 @@ def finished(compose: Compose, model: str, as_of: str = "") -> list[str]:
 def ledger_folder(compose: Compose) -> str:
     """Where the ledger's container keeps its repositories."""
     mounts = compose.container("ledger").found["Mounts"]
-    return str(next(mount["Destination"] for mount in mounts if mount["Type"] == "volume"))
+    return str(next(mount["Destination"] for mount in mounts if mount["Type"] == "volume" and mount["RW"]))
