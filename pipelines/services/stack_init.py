@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pipelines.config.settings import Settings
-from pipelines.errors import ConfigError, PassingFault
+from pipelines.errors import ConfigError, PassingFault, shorten
 from pipelines.services.stack_secrets import PREVIOUS
 from pipelines.storage.s3 import S3, S3Place
 
@@ -100,7 +100,9 @@ def _admin(users: str, secrets: Path) -> tuple[str, str]:
         except ConfigError:
             continue
         if login != now:
-            _ask("PATCH", f"{users}/update-password", login, {"username": "admin", "password": now[1]})
+            # Whoever changes a password of their own says the old one again.
+            new = {"username": "admin", "password": now[1], "current_password": login[1]}
+            _ask("PATCH", f"{users}/update-password", login, new)
         return now
     raise ConfigError("the admin's password is another", where=users, remedy="restore the secret mlflow-admin")
 
@@ -145,7 +147,8 @@ def _ask(method: str, url: str, login: tuple[str, str], body: dict[str, str] | N
                 if error.code == HTTPStatus.NOT_FOUND:
                     return None
                 if error.code < HTTPStatus.INTERNAL_SERVER_ERROR:
-                    raise ConfigError(f"answered {error.code}", where=url, remedy="see its log") from None
+                    told = shorten(error.read(2000).decode("utf-8", "replace"), 120)
+                    raise ConfigError(f"answered {error.code}: {told}", where=url, remedy="see its log") from None
                 raise PassingFault(f"answered {error.code}", where=url, remedy="see its log") from None
         except OSError as error:
             raise PassingFault(f"does not answer: {error}", where=url, remedy="see its log") from None

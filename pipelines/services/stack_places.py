@@ -32,7 +32,8 @@ class Place:
 def places(secrets: Path) -> dict[str, Place]:
     """What each volume shall hold; raises ConfigError where a secret is missing."""
     get = {name: read(secrets, name) for name in NAMES}
-    old = {f"{name}{PREVIOUS}": (secrets / f"{name}{PREVIOUS}") for name in NAMES}
+    # With these the one-shots log in once more after a rotation.
+    old = {f"{name}{PREVIOUS}": secrets / f"{name}{PREVIOUS}" for name in ("postgres", "mlflow-admin")}
     aws = {"aws-credentials": _aws(get["s3-access-key"], get["s3-secret-key"])}
     task = aws | {"ledger": _login("tasks", get["ledger-tasks"]), "mlflow": _login("tasks", get["mlflow-tasks"])}
     promoter = {"ledger": _login("promoter", get["ledger-promoter"])}
