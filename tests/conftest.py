@@ -9,6 +9,7 @@ from pathlib import Path
 import buckets as s3
 import pytest
 from buckets import Buckets, Faults
+from hypothesis import settings as hypothesis_settings
 from support import TinyModel, write_tiny_model
 
 from pipelines.config import settings as configuration
@@ -16,6 +17,10 @@ from pipelines.config.settings import Settings
 
 # As cli.main does, and for its reason, before any test imports XGBoost.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# How long an example takes says how busy the machine is.
+hypothesis_settings.register_profile("evergreen", deadline=None)
+hypothesis_settings.load_profile("evergreen")
 
 
 @pytest.fixture

@@ -168,7 +168,7 @@ def test_a_window_that_is_not_fit_is_refused(workspace, spoil, days, failed):
         day = workspace.tiny.day(number)
         if day in workspace.orders():
             workspace.accept("orders", day, spoil(workspace.orders()[day]))
-    with pytest.raises(DataError, match=next(iter(failed)).partition("_")[0]):
+    with pytest.raises(DataError, match="|".join(sorted(failed))):
         workspace.run()
     assert failed <= workspace.failed()
 
