@@ -14,12 +14,11 @@ def told(stack: Stack) -> dict[str, str]:
     """What the model `rogue` reports about its attempts, from the log of its failed task."""
     stack.ready("rogue")
     dag = "rogue__retrain"
+    stack.airflow.ready(dag)
     stack.airflow.trigger(dag, "try", {"as_of": str(stack.models.day(38))})
     assert stack.airflow.ended(dag, "try") == "failed"
     log = stack.airflow.logs(dag, "try")
-    return dict(
-        re.findall(r"(champion|forced|other|rewrite|delete|promoter|root|engine|postgres|airflow|uid)=([^;\"]*)", log)
-    )
+    return dict(re.findall(r"ROGUE (\w+)=(.*?) END", log))
 
 
 @pytest.mark.parametrize("push", ["champion", "forced", "other", "rewrite", "delete"])

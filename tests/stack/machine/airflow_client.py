@@ -20,8 +20,14 @@ class Client(Airflow):
     """Airflow over REST."""
 
     def ready(self, *dags: str, seconds: float = 180) -> None:
-        """Wait until these DAGs have been parsed."""
-        wait_for(lambda: all(self.knows(dag) for dag in dags), f"Airflow knows {', '.join(dags)}", seconds, poll=1)
+        """Wait until these DAGs have been parsed, even if Airflow is just coming up."""
+
+        def known() -> bool:
+            with contextlib.suppress(PassingFault):
+                return all(self.knows(dag) for dag in dags)
+            return False
+
+        wait_for(known, f"Airflow knows {', '.join(dags)}", seconds, poll=1)
 
     def ended(self, dag: str, run: str, seconds: float = 600) -> str:
         """How a run has ended, however often Airflow goes away meanwhile; its tasks are told when it does not end."""

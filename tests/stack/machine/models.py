@@ -28,6 +28,7 @@ ROGUE = '''
 import os
 import socket
 import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -69,7 +70,9 @@ def build(tables: dict[str, ibis.Table], as_of: date) -> ibis.Table:
         "airflow": reach("airflow-api", 8080),
         "uid": str(os.getuid()),
     }
-    raise ValueError("; ".join(f"{name}={text}" for name, text in told.items()).replace(login["password"], "LEAKED"))
+    for name, text in told.items():
+        print(f"ROGUE {name}={' '.join(text.split())} END", file=sys.stderr, flush=True)
+    raise ValueError("that was all")
 '''
 
 
