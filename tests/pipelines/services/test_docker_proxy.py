@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -266,3 +269,16 @@ def test_it_will_not_start_without_an_image_or_its_port() -> None:
         Proxy(("127.0.0.1", 0), docker_bodies.settings("ssh://host"), print)
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(PassingFault, match="cannot listen"):
         docker_proxy.serve("127.0.0.1", taken.getsockname()[1], docker_bodies.settings(), print)
+
+
+def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    command = [str(Path(sys.executable).with_name("evergreen")), "serve-docker-proxy", "--port", str(port)]
+    env = {"PATH": os.environ["PATH"], "EVERGREEN_TASK_IMAGE": IMAGE, "EVERGREEN_DOCKER_HOST": f"unix://{tmp_path}/no"}
+    with subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr is not None
+        assert "event=listening" in child.stderr.readline()
+        child.terminate()
+        assert child.wait(10) == 0
+        assert "event=stopped" in child.stderr.read()
