@@ -64,8 +64,9 @@ COPY requirements-airflow.lock /opt/
 RUN sh /opt/install.sh /opt/requirements-airflow.lock
 
 FROM airflow-venv AS airflow-project
-# Of pipelines only what dags and plugins import: settings, models' types and the ledger.
+# Of pipelines only what dags and plugins import: settings, models' types, the ledger and alerts.
 COPY pipelines/__init__.py pipelines/errors.py /opt/evergreen/pipelines/
+COPY pipelines/alerts /opt/evergreen/pipelines/alerts
 COPY pipelines/config /opt/evergreen/pipelines/config
 COPY pipelines/ledger /opt/evergreen/pipelines/ledger
 COPY pipelines/storage /opt/evergreen/pipelines/storage

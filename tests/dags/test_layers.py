@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted([*(ROOT / "dags").glob("*.py"), *(ROOT / "plugins").glob("*.py")])
-LIGHT = ("pipelines.config", "pipelines.errors", "pipelines.ledger")
+LIGHT = ("pipelines.config", "pipelines.errors", "pipelines.ledger", "pipelines.alerts")
 HEAVY = ("pandas", "numpy", "sklearn", "xgboost", "mlflow", "dvc", "great_expectations", "duckdb", "ibis", "pyarrow")
 
 
@@ -25,7 +25,7 @@ def test_only_light_rooms_are_imported(path: Path) -> None:
 def test_the_light_rooms_are_light() -> None:
     modules = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        for room in ("config", "ledger")
+        for room in ("config", "ledger", "alerts")
         for path in sorted((ROOT / "pipelines" / room).glob("*.py"))
     ]
     code = f"import importlib, sys; [importlib.import_module(m) for m in {[*modules, 'pipelines.errors']}]; "
