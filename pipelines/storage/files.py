@@ -86,6 +86,28 @@ def atomic_file(path: Path, *, durable: bool = True) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def keep_file(source: Path, target: Path) -> bool:
+    """Copy `source` to `target` in one step, unless something stands there: that stays, and the answer is False.
+
+    Raises:
+        PassingFault: the disk is full.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary(target)
+    try:
+        shutil.copyfile(source, temporary)
+        _sync(temporary)
+        os.link(temporary, target)  # a rename would replace what another process put there meanwhile
+        _sync(target.parent)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise _fault(error, target) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
+
+
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """A temporary folder that takes the place of `path`, whatever stood there, when the block ends well."""
