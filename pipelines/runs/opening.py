@@ -98,7 +98,7 @@ def open_run(settings: Settings, ledger: Ledger, run_id: str, request: Request) 
     """Run `run_id`, opened now or before; the caller holds the lease.
 
     Raises:
-        NothingToDo: a finished run of the same recipe settled the same question already.
+        NothingToDo: a finished run of the same recipe answers the same question, though it may not be promoted yet.
         InputError: the id stands for another recipe.
     """
     begun = runs.find(ledger, run_id)
@@ -106,8 +106,11 @@ def open_run(settings: Settings, ledger: Ledger, run_id: str, request: Request) 
         return begun
     planned = plan(settings, ledger, request)
     known = earlier(ledger, planned)
-    if known is not None and known.settled:
-        raise NothingToDo(known.sentence, where=ledger.model, remedy="new data, code or parameters make a new run")
+    if known is not None:
+        remedy = "new data, code or parameters make a new run"
+        if not known.settled:
+            remedy = f"its promotion is under way; if that was lost, {ledger.model}__promote with this run does it"
+        raise NothingToDo(known.sentence, where=ledger.model, remedy=remedy)
     return begin(settings, ledger, run_id, planned)
 
 
