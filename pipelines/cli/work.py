@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 
 
 class Step(StrEnum):
-    """What `evergreen stage` can do: the five stages of dvc.yaml and the steps around them."""
+    """What `evergreen stage` can do: the five stages of dvc.yaml and the steps around them, and those of the night."""
 
     INGEST = "ingest"
+    SCORE = "score"
+    MONITOR = "monitor"
+    DECIDE = "decide"
     SNAPSHOT = "snapshot"
     VALIDATE = "validate"
     FEATURES = "features"
@@ -28,6 +31,9 @@ class Step(StrEnum):
     EVALUATE = "evaluate"
     REGISTER = "register"
     PROMOTE = "promote"
+
+
+_WITHOUT_RUN = (Step.INGEST, Step.SCORE, Step.MONITOR, Step.DECIDE)
 
 
 def ingest(
@@ -76,7 +82,7 @@ def stage(
     step: Annotated[Step, typer.Argument(metavar="NAME", help=" | ".join(Step))],
     model: Annotated[str, typer.Option(help="A folder under include/models.")] = "",
     run_id: Annotated[str, typer.Option("--run", metavar="RUN_ID", help="The run the stage belongs to.")] = "",
-    params: Annotated[str, typer.Option(help="JSON: the request (snapshot) or the range of days (ingest).")] = "",
+    params: Annotated[str, typer.Option(help="JSON: the request (snapshot), the days (ingest) or the night.")] = "",
     here: Annotated[
         bool, typer.Option("--here", help="Run in this folder, a checked-out run; what dvc.yaml calls.")
     ] = False,
@@ -140,7 +146,7 @@ def _perform(step: Step, model: str, run_id: str, params: str, here: bool) -> St
     say = log_line(model=model, run=run_id, stage=step.value)
     if here:
         return run_here(Path.cwd(), step.value, say)
-    if not model or (not run_id and step is not Step.INGEST):
+    if not model or (not run_id and step not in _WITHOUT_RUN):
         raise ConfigError("--model and --run are needed", where=f"evergreen stage {step}", remedy="or --here in a run")
     run_id = names.check_run_id(run_id) if run_id else run_id
     return run_step(settings.load(), names.model_name(model), run_id, step.value, params, say)

@@ -29,7 +29,8 @@ def _size(text: str) -> str:
 
 
 Size = Annotated[str, AfterValidator(_size)]
-Who = Literal["default", "ingest", "snapshot", "validate", "features", "train", "evaluate", "register", "promote"]
+Night = Literal["ingest", "score", "monitor", "decide"]
+Who = Literal["default", "snapshot", "validate", "features", "train", "evaluate", "register", "promote"] | Night
 
 
 @dataclass(frozen=True)
