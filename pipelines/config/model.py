@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import date
 from enum import StrEnum
-from functools import cache
 from typing import Annotated, Literal, Self
-from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from pipelines.config import names
+from pipelines.config.alerts import Alerts
+from pipelines.config.monitoring import Monitoring
 from pipelines.config.names import Promotion
+from pipelines.config.policy import Policy
 from pipelines.config.resources import Allowance, Limits, Who
+from pipelines.config.schedule import Schedule
+from pipelines.config.strict import Column, Days, Share, Strict, Zone
 from pipelines.errors import ConfigError
-
-MAX_SHARE = 1.0
-
-
-class Strict(BaseModel):
-    """Base of every part of `model.yaml`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-# Listing them walks a thousand files (0.04 s), and a DAG file reads a hundred models.
-_zones = cache(available_timezones)
-
-
-def _zone(text: str) -> str:
-    if text not in _zones():
-        raise ValueError(f"{text!r} is no IANA time zone, as America/New_York is")
-    return ZoneInfo(text).key
 
 
 def _table_name(text: str) -> str:
@@ -39,13 +23,6 @@ def _table_name(text: str) -> str:
         return names.table_name(text)
     except ConfigError as error:
         raise ValueError(error.what) from None
-
-
-Days = Annotated[int, Field(ge=1, le=3660)]
-Count = Annotated[int, Field(ge=0, le=10**12)]
-Share = Annotated[float, Field(ge=0, le=MAX_SHARE)]
-Column = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_ .-]*$")]
-Day = Annotated[date, Field(ge=names.EARLIEST, lt=names.LATEST, strict=False)]
 
 
 class Task(StrEnum):
@@ -64,19 +41,6 @@ class Role(StrEnum):
     STATIC = "static"
 
 
-class Schedule(Strict):
-    """The days the model's data covers; ages and delays count in data time."""
-
-    start: Day
-    end: Day | None = None
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.end and self.end < self.start:
-            raise ValueError(f"end {self.end} is before start {self.start}")
-        return self
-
-
 class Table(Strict):
     """One source table. `uri` holds `{date}` for daily partitions; relative URIs are below the lake,
     others are paths or `s3://bucket/key`.
@@ -90,7 +54,7 @@ class Table(Strict):
     uri: Annotated[str, Field(min_length=1, max_length=1024)]
     key: Annotated[tuple[Column, ...], Field(min_length=1, strict=False)]
     time: Column | None = None
-    time_zone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    time_zone: Zone = "UTC"
     after_event: Annotated[tuple[Column, ...], Field(strict=False)] = ()
     known: Literal["after_day", "forecast"] = "after_day"
 
@@ -179,7 +143,7 @@ class Training(Strict):
     threads: Annotated[int, Field(ge=1, le=256)] = 2
     device: Literal["cpu", "cuda"] = "cpu"
     booster: Booster = Booster()
-    monotone: dict[Column, Literal[-1, 0, 1]] = {}
+    monotone: dict[Column, Literal[-1, 0, 1]] = Field(default_factory=dict)
     class_weight: Literal["none", "balanced"] = "none"
     max_categories: Annotated[int, Field(ge=1, le=10_000)] = 255
     min_category_rows: Annotated[int, Field(ge=1, le=10**9)] = 20
@@ -206,8 +170,8 @@ class ChampionGate(Strict):
 class Gates(Strict):
     """`floors`: at least; `ceilings`: at most. `agreement`: mean difference of trial and release scores."""
 
-    floors: dict[str, float] = {}
-    ceilings: dict[str, float] = {}
+    floors: dict[str, float] = Field(default_factory=dict)
+    ceilings: dict[str, float] = Field(default_factory=dict)
     champion: ChampionGate = ChampionGate()
     agreement: Annotated[float, Field(gt=0, le=1e9)] = 0.05
 
@@ -227,7 +191,10 @@ class Model(Strict):
     evaluation: Evaluation = Evaluation()
     gates: Gates = Gates()
     promotion: Annotated[Promotion, Field(strict=False)] = Promotion.AUTO
-    resources: dict[Who, Limits] = {}
+    monitoring: Monitoring = Monitoring()
+    policy: Policy = Policy()
+    alerts: Alerts = Alerts()
+    resources: dict[Who, Limits] = Field(default_factory=dict)
 
     @property
     def events(self) -> str:

@@ -8,20 +8,18 @@ from typing import Annotated, Self
 from pydantic import Field, ValidationError
 
 from pipelines.config.model import (
-    Day,
-    Days,
     Evaluation,
     Gates,
     Hpo,
     Label,
     Model,
     Role,
-    Strict,
     Table,
     Task,
     Training,
     Validation,
 )
+from pipelines.config.strict import Day, Days, Strict
 from pipelines.errors import ConfigError
 
 

@@ -18,7 +18,7 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         """Its JSON form: days as YYYY-MM-DD, tuples as lists."""
-        kind: type[Any] = type(self)
+        kind: Any = type(self)
         value: dict[str, Any] = _adapter(kind).dump_python(self, mode="json")
         return value
 
@@ -29,7 +29,7 @@ class Record:
         Raises:
             IntegrityError: `value` is something else, or holds a number that is not finite.
         """
-        kind: type[Any] = cls
+        kind: Any = cls
         try:
             made: Self = _adapter(kind).validate_python(value)
         except ValidationError as error:

@@ -19,7 +19,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, RootModel, field_validator
 
 from pipelines.config.load import Document, read_yaml
-from pipelines.config.model import Model, Strict
+from pipelines.config.model import Model
+from pipelines.config.strict import Strict
 from pipelines.errors import ConfigError, shorten
 
 CHECKS_VERSION = 1  # raised whenever a framework check changes what it accepts: every verdict is then made anew

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Self
 from pydantic import Field, ValidationError, field_validator
 
 from pipelines.config import names
-from pipelines.config.model import Strict
 from pipelines.config.names import Promotion
 from pipelines.config.params import Overrides
+from pipelines.config.strict import Strict
 from pipelines.errors import ConfigError, shorten
 
 MAX_JSON = 8192

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from pipelines.config.model import Strict, Task
+from pipelines.config.model import Task
+from pipelines.config.strict import Strict
 from pipelines.errors import IntegrityError, shorten
 from pipelines.storage import files
 
