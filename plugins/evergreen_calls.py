@@ -23,9 +23,18 @@ INGEST_KEYS = ("from", "to")
 PROMOTE_KEYS = ("run",)
 
 
+def params_of(context: Context, known: tuple[str, ...]) -> Mapping[str, Any]:
+    """The parameters of the DAG run; raises ConfigError for one that is not among `known`."""
+    params: Mapping[str, Any] = context["params"]
+    unknown = sorted(set(params) - set(known))
+    if unknown:
+        raise ConfigError(f"unknown parameter {unknown[0]!r}", where="conf", remedy=f"use {', '.join(known)}")
+    return params
+
+
 def ingest(context: Context) -> Call:
     """Days `from` to `to`, both inclusive; `to` is `from` unless given."""
-    asked = _params(context, INGEST_KEYS)
+    asked = params_of(context, INGEST_KEYS)
     first = names.day(str(asked["from"]), where="from")
     last = names.day(str(asked["to"] or asked["from"]), where="to")
     if last < first:
@@ -37,7 +46,7 @@ def snapshot(model: str) -> CallOf:
     """A new run of `model` as of the day asked for, or as of the newest accepted day."""
 
     def call(context: Context) -> Call:
-        asked = dict(_params(context, RETRAIN_KEYS))
+        asked = dict(params_of(context, RETRAIN_KEYS))
         suffix = _suffix(context)
         as_of = names.day(asked["as_of"], where="as_of") if asked["as_of"] else _newest_day(model, suffix)
         # JSON Schema takes 60.0 for an integer.
@@ -62,7 +71,7 @@ def promote(model: str) -> CallOf:
     """The run in the triggering event, or the one given by hand."""
 
     def call(context: Context) -> Call:
-        by_hand = _params(context, PROMOTE_KEYS)["run"]
+        by_hand = params_of(context, PROMOTE_KEYS)["run"]
         if by_hand:
             return Call(run=_run(by_hand, "run"))
         events = context["triggering_asset_events"].get(asset(model, "challenger"), [])
@@ -75,14 +84,6 @@ def promote(model: str) -> CallOf:
         return Call(run=_run(found[-1], "asset event"))
 
     return call
-
-
-def _params(context: Context, known: tuple[str, ...]) -> Mapping[str, Any]:
-    params: Mapping[str, Any] = context["params"]
-    unknown = sorted(set(params) - set(known))
-    if unknown:
-        raise ConfigError(f"unknown parameter {unknown[0]!r}", where="conf", remedy=f"use {', '.join(known)}")
-    return params
 
 
 def _run(value: Any, where: str) -> str:

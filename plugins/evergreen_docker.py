@@ -44,12 +44,19 @@ class ContainerStageTask(DockerOperator):
 
     def execute(self, context: Context) -> str | None:
         """See `Stage.perform`."""
-        return self.stage.perform(context, self._run, self.log)
+        return self._perform(context)
+
+    def resume(self, context: Context, event: Any) -> str | None:  # noqa: ARG002
+        """The wait is over: ask again."""
+        return self._perform(context)
 
     def on_kill(self) -> None:
         """Airflow wants the task stopped: end and remove the container."""
         if self._runtime is not None:
             self._runtime.stop(self._spare)
+
+    def _perform(self, context: Context) -> str | None:
+        return self.stage.perform(context, self._run, self.log)
 
     def _run(self, job: Job, say: Say) -> Outcome:
         self._runtime = ContainerRuntime(Engine(self.cli, str(self.docker_url)), configuration.load())

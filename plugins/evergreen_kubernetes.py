@@ -49,6 +49,13 @@ class PodStageTask(KubernetesPodOperator):
 
     def execute(self, context: Context) -> None:
         """See `Stage.perform`."""
+        self._perform(context)
+
+    def resume(self, context: Context, event: Any) -> None:  # noqa: ARG002
+        """The wait is over: ask again."""
+        self._perform(context)
+
+    def _perform(self, context: Context) -> None:
         run = self.stage.perform(context, partial(self._run, context), self.log)
         context["ti"].xcom_push(key="return_value", value=run)
 

@@ -18,13 +18,14 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import Asset, AssetAlias, BaseOperator
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException, TaskDeferred
+from evergreen_alarm import on_failure, queue
 from evergreen_process import ProcessRuntime
 from evergreen_runtime import Job, Outcome, Say, chosen
 
@@ -43,7 +44,7 @@ RETRY_DELAY = timedelta(seconds=10)
 MAX_RETRY_DELAY = timedelta(minutes=5)
 # A crash repeats itself with the same data, code and seed: try once more where memory or a killed neighbour may have
 # been the cause, twice where a network is involved.
-CRASHES = {"snapshot": 2, "ingest": 2, "register": 2, "promote": 2}
+CRASHES = {"snapshot": 2, "ingest": 2, "register": 2, "promote": 2, "decide": 2}
 CRASHES_ELSEWHERE = 1
 LIMIT = timedelta(hours=3)
 COLOUR = "#d5e8d4"
@@ -51,14 +52,21 @@ COLOUR = "#d5e8d4"
 
 @dataclass(frozen=True)
 class Call:
-    """What to ask of a stage: the run's id (ingest has none) and, as JSON, what the stage is told.
+    """What to ask of a stage: the run's id (the night has none) and, as JSON, what the stage is told.
 
-    `announce` False: the asset stays as it is however the stage ends.
+    `announce` False: the asset stays as it is however the stage ends. `again` says from the stage's result when to ask
+    the same once more; None: it is done.
     """
 
     run: str | None = None
     params: dict[str, Any] = field(default_factory=dict)
     announce: bool = True
+    again: Callable[[Mapping[str, Any]], datetime | None] = lambda _: None
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What the asset's event carries."""
+        return {"run": self.run} if self.run else {"day": self.params.get("day")}
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,8 @@ class Stage:
     announces: str | None
     allowance: Allowance
     runs_up_to: timedelta
+    # The kinds of alerts that people of this model want.
+    heard: frozenset[str] = frozenset()
 
     def perform(self, context: Context, run: Callable[[Job, Say], Outcome], log: logging.Logger) -> str | None:
         """Have `run` run the stage to its end; the run's id is all that crosses XCom.
@@ -79,6 +89,7 @@ class Stage:
             AirflowException: a retry may help.
             AirflowFailException: no retry will.
             AirflowSkipException: there was nothing to do.
+            TaskDeferred: it is to be asked again later.
         """
         attempt = context["ti"].try_number
         try:
@@ -90,6 +101,9 @@ class Stage:
             self._give_up(outcome.code, outcome.error, attempt)
         if outcome.summary is None:
             self._give_up(outcome.code, "the stage left no result", attempt)
+        moment = call.again(outcome.summary)
+        if moment is not None:
+            raise _later(moment, outcome.summary, log)
         self._succeed(context, call, outcome, log)
         return call.run
 
@@ -116,12 +130,18 @@ class Stage:
         refused = outcome.code == ExitCode.REFUSED or bool(result.get("refused"))
         if refused:
             log.warning("refused: the champion stays as it is. %s", json.dumps(result))
+            if "refused" in self.heard and outcome.code == ExitCode.REFUSED:
+                title = f"{self.name} refused run {call.run}: the champion stays"
+                queue(context, self.model, "refused", "warning", title, str(result.get("reason") or ""))
         else:
             log.info("done: %s", json.dumps(result))
-        # A dry run of `promote` succeeds and promotes nothing.
-        if self.announces and call.announce and not refused and result.get("promoted", True):
+        # A dry run of `promote` succeeds and promotes nothing; most nights decide against a retraining.
+        wanted = call.announce and not refused and result.get("promoted", True) and result.get("retrain", True)
+        if self.announces and wanted:
+            if self.announces == "champion" and "promoted" in self.heard:
+                queue(context, self.model, "promoted", "success", f"run {call.run} is champion", json.dumps(result))
             target = asset(self.model, self.announces)
-            context["outlet_events"][AssetAlias(target.name)].add(target, extra={"run": call.run})
+            context["outlet_events"][AssetAlias(target.name)].add(target, extra=call.told)
 
     def _give_up(self, code: int, line: str, attempt: int) -> NoReturn:
         message = f"{self.model} {self.name}: {line or 'no message'}"
@@ -150,20 +170,27 @@ class ProcessStageTask(BaseOperator):
 
     def execute(self, context: Context) -> str | None:
         """See `Stage.perform`."""
-        return self.stage.perform(context, self.runtime.run, self.log)
+        return self._perform(context)
+
+    def resume(self, context: Context, event: Any) -> str | None:  # noqa: ARG002
+        """The wait is over: ask again."""
+        return self._perform(context)
 
     def on_kill(self) -> None:
         """Airflow wants the task stopped: stop the stage and whatever it started."""
         self.runtime.stop()
 
+    def _perform(self, context: Context) -> str | None:
+        return self.stage.perform(context, self.runtime.run, self.log)
+
 
 def stage_task(
-    name: str, model: Model, stage: str, call: Callable[[Context], Call], *, announces: str | None = None
+    name: str, model: Model, stage: str, call: Callable[[Context], Call], *, announces: str | None = None, **more: Any
 ) -> BaseOperator:
     """The task that runs `stage` of model `name`, by the runtime that the settings choose.
 
     `call` says at run time for which run and with what. `announces` names the asset `evergreen/<name>/<announces>`
-    that is updated, with the run's id, when the stage is done and not refused.
+    that is updated, with the run's id or the night's day, when the stage is done and not refused. `more` is Airflow's.
     """
     arguments: dict[str, Any] = {
         "task_id": stage,
@@ -171,10 +198,12 @@ def stage_task(
         "retry_delay": RETRY_DELAY,
         "retry_exponential_backoff": 2,
         "max_retry_delay": MAX_RETRY_DELAY,
+        "on_failure_callback": on_failure(name, model),
+        **more,
     }
     if announces:
         arguments["outlets"] = [AssetAlias(asset(name, announces).name)]
-    what = Stage(name, stage, call, announces, model.allowance(stage), limit(model))
+    what = Stage(name, stage, call, announces, model.allowance(stage), limit(model), frozenset(model.alerts.on))
     return _operator()(stage=what, **arguments)
 
 
@@ -186,6 +215,13 @@ def limit(model: Model) -> timedelta:
 def asset(model: str, what: str) -> Asset:
     """The asset `evergreen/<model>/<what>`."""
     return Asset(f"evergreen/{model}/{what}")
+
+
+def _later(moment: datetime, summary: Mapping[str, Any], log: logging.Logger) -> TaskDeferred:
+    from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+
+    log.info("not all is there: %s; looking again at %s", json.dumps(summary), moment.isoformat(timespec="seconds"))
+    return TaskDeferred(trigger=DateTimeTrigger(moment=moment), method_name="resume")
 
 
 def _operator() -> type[BaseOperator]:
