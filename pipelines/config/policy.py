@@ -6,7 +6,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from pipelines.config.strict import Count, Day, Days, Strict, bare_on
 
@@ -140,6 +140,8 @@ class Breaker(Strict):
 
 class Quiet(Strict):
     """Days on which nothing is retrained, both inclusive."""
+
+    model_config = ConfigDict(populate_by_name=True)
 
     first: Day = Field(alias="from")
     last: Day = Field(alias="to")
