@@ -13,7 +13,7 @@ from pipelines.doctor.base import Check, Finding, fail, ok, warn
 from pipelines.doctor.ledger_rules import proved, speaking
 from pipelines.doctor.web import ask
 from pipelines.errors import InputError
-from pipelines.ledger import answers, server, web
+from pipelines.ledger import answers, hook, server, web
 from pipelines.ledger.command import GitFailed, git
 
 _GIT_SECONDS = 6.0
@@ -60,7 +60,7 @@ def renew_hooks(settings: Settings) -> list[Path]:
     renewed = []
     for head in sorted(Path(settings.ledgers).glob("*.git/HEAD")):
         if _hook_fault(head.parent, {}) is not None:
-            server.write_hook(head.parent / "hooks")
+            hook.write(head.parent / "hooks")
             renewed.append(head.parent)
     return renewed
 
@@ -81,7 +81,7 @@ def remote(settings: Settings, model: str) -> Finding:
         return fail(f"{url} has no branch data", "restore it from a backup")
     if web.is_web(url) and ask(f"{url}/info/refs?service=git-receive-pack").status == 200:
         return fail(f"{url} lets anybody push without a login", "have the server ask for one")
-    return proved(url, secret, refs, promoter=login is not None and login[0] == server.PROMOTER)
+    return proved(url, secret, refs, promoter=login is not None and login[0] == hook.PROMOTER)
 
 
 def _known(settings: Settings, folder: Path) -> list[str]:
@@ -92,15 +92,15 @@ def _known(settings: Settings, folder: Path) -> list[str]:
 
 
 def _hook_fault(bare: Path, config: dict[str, str]) -> Finding | None:
-    hook = bare / "hooks" / "update"
+    found = bare / "hooks" / "update"
     if "core.hookspath" in config:
         return fail(f"{bare}: core.hooksPath leads past its hook", f"git -C {bare} config --unset core.hooksPath")
-    if not hook.is_file():
-        return fail(f"{hook} is missing: nothing guards the refs", _RENEW)
-    if not os.access(hook, os.X_OK):
-        return fail(f"{hook} cannot be executed: nothing guards the refs", _RENEW)
-    if hook.read_text(errors="replace") != server.UPDATE_HOOK:
-        return fail(f"{hook} is another version or was changed", _RENEW)
+    if not found.is_file():
+        return fail(f"{found} is missing: nothing guards the refs", _RENEW)
+    if not os.access(found, os.X_OK):
+        return fail(f"{found} cannot be executed: nothing guards the refs", _RENEW)
+    if found.read_text(errors="replace") != hook.UPDATE_HOOK:
+        return fail(f"{found} is another version or was changed", _RENEW)
     wrong = [key for key, value in server.CONFIG.items() if config and config.get(key.lower()) != value]
     if wrong:
         key = wrong[0]

@@ -21,6 +21,7 @@ from pipelines.ledger.command import GitFailed, credentials, git
 _SECONDS = 6.0
 _QUIET_SECONDS = "4"
 _DATA, _CHAMPION, _TAGS = "refs/heads/data", "refs/heads/champion", "refs/tags/runs/"
+_NIGHTS = "refs/heads/nights"
 _GUARD = "use `evergreen serve-ledgers`, or protect branches and tags on this server; see docs/operate.md"
 
 
@@ -96,7 +97,12 @@ def proved(url: str, secret: Path | None, refs: dict[str, str], *, promoter: boo
         tree = git(Path(folder), "mktree").decode().strip()
         stray = git(Path(folder), "commit-tree", tree, stdin=b"A probe of evergreen doctor\n").decode().strip()
         server = _Server(url, secret, Path(folder), stray)
-        return _strange_branch(server) or _forbidden(server, refs) or _champion(server, refs, promoter)
+        return (
+            _strange_branch(server)
+            or _forbidden(server, refs)
+            or _nights(server, refs)
+            or _champion(server, refs, promoter)
+        )
 
 
 def _strange_branch(server: _Server) -> Finding | None:
@@ -125,8 +131,16 @@ def _forbidden(server: _Server, refs: dict[str, str]) -> Finding | None:
     return None
 
 
+def _nights(server: _Server, refs: dict[str, str]) -> Finding | None:
+    if server.judge(refs, _NIGHTS, _next(server, refs, _NIGHTS)) is not Verdict.REFUSED:
+        return None
+    return fail(
+        f"{server.url} takes no branch nights, which every night writes", "update it, or allow that branch there"
+    )
+
+
 def _champion(server: _Server, refs: dict[str, str], promoter: bool) -> Finding:
-    verdict = server.judge(refs, _CHAMPION, _next(server, refs))
+    verdict = server.judge(refs, _CHAMPION, _next(server, refs, _CHAMPION))
     held = "refs are guarded" if any(ref.startswith(_TAGS) for ref in refs) else "branches are guarded, no tag to try"
     if verdict is Verdict.UNTOLD:
         return warn(f"{server.url}: {held}; champion unproved", _GUARD)
@@ -142,14 +156,14 @@ def _champion(server: _Server, refs: dict[str, str], promoter: bool) -> Finding:
     )
 
 
-def _next(server: _Server, refs: dict[str, str]) -> str:
-    """A commit that may follow `champion` by every rule but that of who writes it, and changes nothing."""
-    head = refs.get(_CHAMPION)
+def _next(server: _Server, refs: dict[str, str], branch: str) -> str:
+    """A commit that may follow `branch` by every rule but that of who writes it, and changes nothing."""
+    head = refs.get(branch)
     if head is None:
         return server.stray
-    server.git("fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", server.url, _CHAMPION)
+    server.git("fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", server.url, branch)
     if server.git("rev-parse", f"{head}^{{commit}}") != head:
-        raise PassingFault("champion moves just now", where=server.url, remedy="try again")
+        raise PassingFault(f"{branch} moves just now", where=server.url, remedy="try again")
     return server.git("commit-tree", f"{head}^{{tree}}", "-p", head, "-m", "A probe of evergreen doctor")
 
 

@@ -14,6 +14,10 @@ _RACES = (
     "not a fast-forward",
     "tags never move",
 )
+_REMEDIES = {
+    "only the promoter": "promote with the promoter's secrets",
+    "not a ref of a ledger": "an older version guards it: update that server, or `evergreen doctor --renew-hooks`",
+}
 # 401 makes Git ask for another login, which it may not: it says so in one of the first two ways.
 _LOGIN = ("could not read Username", "Authentication failed", "returned error: 401", "returned error: 403")
 
@@ -41,7 +45,7 @@ def of_push(error: GitFailed, url: str, full_name: str) -> EvergreenError:
         return PushRefused("the ledger moved meanwhile", where=full_name, remedy="read it again and repeat")
     if "hook declined" in said:
         told = [line for line in said.splitlines() if "evergreen:" in line] or ["the server's hook declined"]
-        remedy = "promote with the promoter's secrets" if "only the promoter" in told[0] else "see the server's rules"
+        remedy = next((remedy for sign, remedy in _REMEDIES.items() if sign in told[0]), "see the server's rules")
         return InputError(told[0].removeprefix("remote:").strip(), where=url, remedy=remedy)
     if "HTTP 413" in said:
         return InputError("the server takes no push this large", where=url, remedy="raise its --limit-mb")

@@ -17,11 +17,11 @@ from pipelines.config import names
 from pipelines.config.secrets import LEDGER, secret_file
 from pipelines.config.settings import Settings
 from pipelines.errors import InputError, IntegrityError, PassingFault, shorten
-from pipelines.ledger import answers, server, web
+from pipelines.ledger import answers, hook, server, web
 from pipelines.ledger.command import GitFailed, credentials, git
 from pipelines.ledger.locks import locked
 
-BRANCHES = frozenset({"data", "decisions", "champion", "lease"})
+BRANCHES = frozenset({"data", "nights", "decisions", "champion", "lease"})
 _NULL = "0" * 40
 
 
@@ -54,6 +54,8 @@ class Ledger:
             return ledger
         if "://" not in url and not (Path(url) / "HEAD").is_file():
             ledger._absent(settings, create)
+        elif "://" not in url:
+            hook.renew(Path(url))
         ledger._prepare_mirror()
         ledger.fetch()
         return ledger

@@ -17,7 +17,7 @@ from io import BufferedReader, BufferedWriter
 from typing import IO, cast
 
 from pipelines.errors import shorten
-from pipelines.ledger import server
+from pipelines.ledger import hook, server
 from pipelines.ledger.command import configuration
 from pipelines.services.ledger_requests import BLOCK, Refused, Target
 from pipelines.services.ledger_root import Root
@@ -195,5 +195,5 @@ class Backends:
             "PATH_INFO": asked.path,
             "QUERY_STRING": asked.query,
             "REMOTE_USER": role.value,
-            server.ROLE: role.value,
+            hook.ROLE: role.value,
         }

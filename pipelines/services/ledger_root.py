@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from pipelines.ledger import server
+from pipelines.ledger import hook, server
 from pipelines.ledger.locks import locked
 
 WAIT_SECONDS = 10.0
@@ -40,7 +40,7 @@ class Root:
         self._lock.__enter__()
         for path in self._left():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-        server.write_hook(self.hooks)
+        hook.write(self.hooks)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from pipelines.config.secrets import login
 from pipelines.config.settings import Settings
 from pipelines.errors import ConfigError
-from pipelines.ledger import server
+from pipelines.ledger import hook
 
 LONGEST = 4096
 
@@ -21,7 +21,7 @@ class Role(StrEnum):
     """What a user may write: `tasks` all but `champion`, `promoter` that too."""
 
     TASKS = "tasks"
-    PROMOTER = server.PROMOTER
+    PROMOTER = hook.PROMOTER
 
 
 class Users:

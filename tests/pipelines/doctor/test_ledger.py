@@ -17,7 +17,7 @@ from pipelines.doctor import ledger, ledger_rules
 from pipelines.doctor.base import Finding, Mark
 from pipelines.doctor.run import run
 from pipelines.errors import PassingFault
-from pipelines.ledger import Ledger, server
+from pipelines.ledger import Ledger, hook, server
 from pipelines.ledger.command import git
 
 RUN = "2024-02-05-20260101T000000Z-abcdef"
@@ -88,7 +88,7 @@ def test_a_hook_that_guards_nothing(home: Settings, bare: Path, spoil, words: st
     done = stories.evergreen(home, "doctor", "--renew-hooks")
     assert done.returncode == 0, done.stdout
     assert "renewed the hook of" in done.stderr
-    assert (bare / "hooks" / "update").read_text() == server.UPDATE_HOOK
+    assert (bare / "hooks" / "update").read_text() == hook.UPDATE_HOOK
 
 
 def test_configuration_that_leads_past_the_hook(home: Settings, bare: Path) -> None:
@@ -166,6 +166,17 @@ def test_a_server_that_guards_names_alone(elsewhere: Settings, bare: Path) -> No
     assert told(elsewhere).found.endswith(
         "lets branches go back and branches be deleted and tags move and tags be deleted"
     )
+    assert refs(bare) == before
+
+
+@pytest.mark.parametrize("used", [False, True], ids=["a new ledger", "one with nights"])
+def test_a_server_of_an_older_version_takes_no_nights(elsewhere: Settings, bare: Path, used: bool) -> None:
+    put_hook(bare, "update", hook.UPDATE_HOOK.replace("refs/heads/nights | ", ""))
+    if used:
+        git(bare, "update-ref", "refs/heads/nights", "refs/heads/decisions")
+    before = refs(bare)
+    found = told(elsewhere)
+    assert (found.mark, "takes no branch nights" in found.found) == (Mark.FAIL, True)
     assert refs(bare) == before
 
 

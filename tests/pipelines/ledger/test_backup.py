@@ -16,6 +16,7 @@ from pipelines.ledger.command import git
 def saved(world, tmp_path):
     head = world.ledger.commit("decisions", {"a.json": b"{}\n"}, "one", parent=None)
     world.ledger.commit("decisions", {"b.json": b"{}\n"}, "two", parent=head)
+    world.ledger.commit("nights", {"labels/2024-02.json": b"{}\n"}, "night", parent=None)
     world.ledger.tag("runs/2024-02-05-20260101T000000Z-abcdef", head)
     return backup.save(world.ledger, tmp_path / "kept")
 
@@ -33,10 +34,11 @@ def test_every_ref_comes_back(world, saved, tmp_path):
     root = tmp_path / "ledgers"
     assert backup.restore(saved.file, root) == "tiny"
     assert refs(root / "tiny.git") == refs(world.ledger.url)
-    assert saved.refs == len(refs(world.ledger.url)) == 3
+    assert saved.refs == len(refs(world.ledger.url)) == 4
     again = opened(world, root)
     assert again.log("decisions") == world.ledger.log("decisions")
     assert again.read("decisions", "b.json") == b"{}\n"
+    assert again.read("nights", "labels/2024-02.json") == b"{}\n"
     assert [path.name for path in root.iterdir()] == ["tiny.git"]
 
 

@@ -93,7 +93,7 @@ def test_making_twice_at_once_makes_one(running: LedgerServer) -> None:
 def test_tasks_write_all_but_champion(running: LedgerServer) -> None:
     ledger = Ledger.open(running.settings_of("tasks"), "roles", create=True)
     head = ledger.head("data")
-    for branch in ("data", "decisions", "lease", f"run/{RUN}"):
+    for branch in ("data", "nights", "decisions", "lease", f"run/{RUN}"):
         ledger.commit(branch, {"x": branch.encode()}, "Write", parent=ledger.head(branch))
     with pytest.raises(InputError, match="only the promoter may write it, not tasks") as refused:
         ledger.commit("champion", {"champion.json": b"{}"}, "Try", parent=None)

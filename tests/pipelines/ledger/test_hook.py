@@ -1,0 +1,51 @@
+"""The hook of a ledger, and how an older one of ours gives way."""
+
+import subprocess
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from pipelines.errors import InputError
+from pipelines.ledger import hook
+
+LEASES = "refs/heads/data | refs/heads/nights | refs/heads/decisions"
+OLDER = hook.UPDATE_HOOK.replace(LEASES, "refs/heads/data | refs/heads/decisions")
+
+
+def test_former_hooks_are_those_that_were_written(world):
+    assert sha256(OLDER.encode()).hexdigest() in hook.FORMER
+    assert sha256(hook.UPDATE_HOOK.encode()).hexdigest() not in hook.FORMER
+
+
+def test_opening_a_ledger_renews_the_hook_of_an_older_version(world):
+    file = world.bare / "hooks" / "update"
+    file.write_text(OLDER)
+    with pytest.raises(InputError, match="not a ref of a ledger") as refused:
+        world.ledger.commit("nights", {"a.json": b"{}"}, "Night", parent=None)
+    assert "--renew-hooks" in refused.value.line()
+    world.fresh().commit("nights", {"a.json": b"{}"}, "Night", parent=None)
+    assert file.read_text() == hook.UPDATE_HOOK
+    assert subprocess.run(["test", "-x", file], check=False).returncode == 0
+    assert [path.name for path in file.parent.iterdir()] == ["update"]
+
+
+@pytest.mark.parametrize("text", ["#!/bin/sh\nexit 0\n", OLDER + "# ours\n", None])
+def test_a_hook_of_somebody_else_stays(world, text):
+    file = world.bare / "hooks" / "update"
+    file.unlink()
+    if text is not None:
+        file.write_text(text)
+    world.fresh()
+    assert (file.read_text() if file.exists() else None) == text
+
+
+def test_a_hook_that_is_not_ours_to_write_stays(world, monkeypatch):
+    (world.bare / "hooks" / "update").write_text(OLDER)
+
+    def refuse(folder: Path) -> None:
+        raise PermissionError(folder)
+
+    monkeypatch.setattr(hook, "write", refuse)
+    assert not hook.renew(world.bare)
+    world.fresh()
