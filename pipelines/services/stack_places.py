@@ -17,6 +17,8 @@ from pipelines.services.stack_secrets import NAMES, PREVIOUS, read
 US, POSTGRES, REDIS = 10001, 70, 999
 # Volumes of ours that hold data: an engine gives a fresh one to root.
 DATA = ("tasks", "promote", "ledger-data", "s3-data", "airflow-home", "airflow-logs")
+# What the names of secrets with the URLs of alerts begin with.
+ALERTS = "alerts"
 Say = Callable[[str], None]
 
 
@@ -38,7 +40,9 @@ def places(secrets: Path) -> dict[str, Place]:
     task = aws | {"ledger": _login("tasks", get["ledger-tasks"]), "mlflow": _login("tasks", get["mlflow-tasks"])}
     promoter = {"ledger": _login("promoter", get["ledger-promoter"])}
     database = f"airflow:{quote(get['postgres-airflow'], safe='')}@postgres:5432/airflow"
-    airflow = {
+    # The channels of alerts, as models name them: only Airflow's side reaches anything outside.
+    alerts = {path.name: f"{read(secrets, path.name)}\n" for path in sorted(secrets.glob(f"{ALERTS}*"))}
+    airflow = alerts | {
         "database": f"postgresql+psycopg2://{database}",
         "celery-results": f"db+postgresql://{database}",
         "celery-broker": f"redis://:{quote(get['redis'], safe='')}@redis:6379/0",

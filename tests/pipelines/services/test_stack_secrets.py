@@ -90,6 +90,13 @@ def test_a_service_gets_what_it_needs_and_no_more(made: Path, secret: str, holde
     assert found == holders
 
 
+def test_only_airflows_side_gets_the_channels_of_alerts(made: Path) -> None:
+    (made / "alerts-flights").write_text("json://user:token@example.org/hook\n")
+    holders = [name for name, place in places(made).items() if "alerts-flights" in place.files]
+    assert holders == ["airflow"]
+    assert places(made)["airflow"].files["alerts-flights"] == "json://user:token@example.org/hook\n"
+
+
 def test_volumes_are_filled_anew_and_what_is_stale_goes(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     owners: dict[str, int] = {}
     monkeypatch.setattr(os, "chown", lambda path, user, _: owners.update({str(path): user}))
