@@ -41,7 +41,7 @@ def ingest(
     started = time.monotonic()
     folder = find_model(settings.models, model_name)
     model = load_model(folder)
-    days = _days(model, first, last)
+    days = days_of(model, first, last)
     source, suite = Source(settings), Suite.load(folder, model)
     _anything(source, model, days)
     ledger = Ledger.open(settings, model_name, create=True)
@@ -61,7 +61,8 @@ def ingest(
     return IngestReport(model_name, first, last, tuple(sorted(outcomes, key=_place)), ledger.head("data"), seconds)
 
 
-def _days(model: Model, first: date, last: date) -> list[str]:
+def days_of(model: Model, first: date, last: date) -> list[str]:
+    """The days from `first` to `last`, as partitions are named; raises ConfigError outside the model's schedule."""
     start, end = model.schedule.start, model.schedule.end or names.LATEST
     if first > last:
         raise ConfigError(f"{first} is after {last}", where="range of days", remedy="give the earlier day first")

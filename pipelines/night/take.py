@@ -13,7 +13,7 @@ from pipelines.config.load import find_model, load_model
 from pipelines.config.model import Model, Role
 from pipelines.config.settings import Settings
 from pipelines.ledger.git import Ledger
-from pipelines.night.ingest import ingest
+from pipelines.night.ingest import days_of, ingest
 from pipelines.night.report import Fate, Outcome
 from pipelines.storage.lake import Source
 
@@ -53,7 +53,7 @@ def take(settings: Settings, model_name: str, day: date, say: Callable[[str], No
     """
     model = load_model(find_model(settings.models, model_name))
     first = max(day - timedelta(days=model.schedule.late_days), min(model.schedule.start, day))
-    if _anything(settings, model, first, day):
+    if _anything(settings, model, days_of(model, first, day)):
         outcomes: Sequence[Outcome] = ingest(settings, model_name, first, day, say).outcomes
     else:
         say(f"the lake holds nothing from {first} to {day}")
@@ -75,9 +75,8 @@ def _taken(day: date, outcomes: Sequence[Outcome]) -> Taken:
     )
 
 
-def _anything(settings: Settings, model: Model, first: date, last: date) -> bool:
+def _anything(settings: Settings, model: Model, days: Sequence[str]) -> bool:
     source = Source(settings)
-    days = [(first + timedelta(days=number)).isoformat() for number in range((last - first).days + 1)]
     return any(source.present(table, days) for table in model.tables.values() if table.role is not Role.STATIC)
 
 
