@@ -1,7 +1,9 @@
-"""Removes task containers that nobody waits for: ended ones after ten minutes, running ones past their deadline.
+"""Sees to what nobody waits for: every ten minutes, for all models.
 
-A task removes its own container. This one is for what is left where a worker was killed and its task not tried again.
-Scheduled where stages run in containers.
+`wake` announces retrainings that are asked for in a ledger and that no run has claimed: an event of Airflow may get
+lost, a request does not. `send` sends the alerts that wait in the ledgers. `reap` removes task containers: ended ones
+after ten minutes, running ones past their deadline. A task removes its own container; this one is for what is left
+where a worker was killed and its task not tried again.
 """
 
 from __future__ import annotations
@@ -11,19 +13,20 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk import DAG
 from evergreen_dags import TAG
 from evergreen_reaper import ReapTask
-from evergreen_runtime import chosen
-
-from pipelines.config.settings import Runtime
+from evergreen_upkeep import SendTask, WakeTask
 
 with DAG(
     "evergreen__maintenance",
     doc_md=__doc__,
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
-    schedule=timedelta(minutes=10) if chosen() is Runtime.DOCKER else None,
+    schedule=timedelta(minutes=10),
     catchup=False,
     max_active_runs=1,
-    dagrun_timeout=timedelta(minutes=5),
+    # Not longer than till the next: whoever sends beside another tells things twice.
+    dagrun_timeout=timedelta(minutes=10),
     tags=[TAG, "maintenance"],
     default_args={"owner": "evergreen"},
 ):
     ReapTask(task_id="reap")
+    WakeTask(task_id="wake")
+    SendTask(task_id="send")

@@ -52,7 +52,9 @@ def snapshot(model: str) -> CallOf:
         # JSON Schema takes 60.0 for an integer.
         numbers = {key: int(asked[key]) for key in ("train_days", "test_days", "hpo_trials")}
         texts = {"as_of": as_of.isoformat(), "note": asked["note"] or "", "key": context["dag_run"].run_id}
-        return Call(run=f"{as_of.isoformat()}-{suffix}", params=asked | numbers | texts)
+        # An event of Airflow may come twice, or late: what was asked for is in the ledger.
+        woken = {"only_if_asked": True} if context["dag_run"].run_type == "asset_triggered" else {}
+        return Call(run=f"{as_of.isoformat()}-{suffix}", params=asked | numbers | texts | woken)
 
     return call
 

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
 
-from pipelines.errors import IntegrityError, PushRefused, shorten
+from pipelines.errors import IntegrityError, shorten
 from pipelines.ledger.git import Ledger
+from pipelines.ledger.swap import Changes, swap
 from pipelines.storage.files import json_bytes
 
 Severity = Literal["info", "success", "warning", "failure"]
 TITLE_LIMIT, BODY_LIMIT, LINK_LIMIT = 200, 2000, 1000
 _BRANCH, _QUEUED = "decisions", "alerts/queued"
-_ATTEMPTS = 60
 
 
 @dataclass(frozen=True)
@@ -81,12 +81,12 @@ def queue(ledger: Ledger, alert: Alert) -> None:
         PassingFault: the ledger cannot be reached, or never stood still.
     """
 
-    def change(head: str | None) -> dict[str, bytes | None]:
+    def change(head: str | None) -> Changes:
         known = ledger.read_many([(head, queued), (head, sent)]) if head else {}
         return {} if any(known.values()) else {queued: Queued(alert, _now(), {}).to_bytes()}
 
     queued, sent = _places(alert.key)
-    _swap(ledger, change, f"Queue an alert: {shorten(alert.title)}\n")
+    swap(ledger, _BRANCH, change, f"Queue an alert: {shorten(alert.title)}\n")
 
 
 def waiting(ledger: Ledger) -> tuple[Queued, ...]:
@@ -105,29 +105,14 @@ def settle(ledger: Ledger, entries: Sequence[tuple[Queued, bool]]) -> None:
         PassingFault: as `queue`. What was sent may then be sent once more.
     """
 
-    def change(head: str | None) -> dict[str, bytes | None]:  # noqa: ARG001 - one sender at a time: what it read stands
-        changes: dict[str, bytes | None] = {}
+    def change(head: str | None) -> Changes:  # noqa: ARG001 - one sender at a time: what it read stands
+        changes: Changes = {}
         for entry, done in entries:
             queued, sent = _places(entry.alert.key)
             changes |= {queued: None, sent: entry.to_bytes()} if done else {queued: entry.to_bytes()}
         return changes
 
-    _swap(ledger, change, f"Alerts sent: {sum(done for _, done in entries)} of {len(entries)}\n")
-
-
-def _swap(ledger: Ledger, change: Callable[[str | None], dict[str, bytes | None]], message: str) -> None:
-    for _ in range(_ATTEMPTS):
-        ledger.fetch()
-        head = ledger.head(_BRANCH)
-        changes = change(head)
-        if not changes:
-            return
-        try:
-            ledger.commit(_BRANCH, changes, message, parent=head)
-        except PushRefused:
-            continue
-        return
-    raise PushRefused("the ledger never stood still", where=_BRANCH, remedy="try again")
+    swap(ledger, _BRANCH, change, f"Alerts sent: {sum(done for _, done in entries)} of {len(entries)}\n")
 
 
 def _places(key: str) -> tuple[str, str]:

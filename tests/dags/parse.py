@@ -36,6 +36,7 @@ def describe(dag: Any) -> dict[str, Any]:
                 "outlets": [outlet.name for outlet in task.outlets],
                 "templates": list(task.template_fields),
                 "owner": task.owner,
+                "rule": str(task.trigger_rule.value),
                 "kind": type(task).__name__,
             }
             for task in dag.tasks
@@ -46,6 +47,10 @@ def describe(dag: Any) -> dict[str, Any]:
         },
         "schedule": watched(dag.timetable),
         "delta": seconds(dag.timetable),
+        "cron": getattr(dag.timetable, "expression", None),
+        "zone": str(getattr(dag.timetable, "timezone", "")),
+        "start": dag.start_date and dag.start_date.isoformat(),
+        "end": dag.end_date and dag.end_date.isoformat(),
         "max_active_runs": dag.max_active_runs,
         "catchup": dag.catchup,
         "timeout": dag.dagrun_timeout and dag.dagrun_timeout.total_seconds(),

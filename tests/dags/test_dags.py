@@ -10,7 +10,18 @@ from support import write_tiny_model
 
 from pipelines.config import settings as configuration
 
+NIGHT = ["ingest", "score", "monitor", "decide"]
 STAGES = ["snapshot", "validate", "features", "train", "evaluate", "register"]
+
+OTHER_SCHEDULE = """
+schedule:
+  start: 2024-01-02
+  end: 2024-01-31
+  cron: 30 2 * * *
+  time_zone: America/New_York
+  wait_hours: 1
+  catchup: true
+""".strip()
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +34,7 @@ def models(tmp_path_factory) -> Path:
     other = write_tiny_model(settings, "other", days=1)
     other.edit("owner: tests", "owner: somebody else")
     other.edit("promotion: auto", "promotion: manual")
+    other.edit("schedule: {start: 2024-01-01}", OTHER_SCHEDULE)
     for name in (
         "unknown_key",
         "bomb",
@@ -56,12 +68,14 @@ def dags(parsed: dict) -> dict:
     return parsed["dags"]
 
 
-def test_every_good_folder_becomes_three_dags(parsed, dags) -> None:
+def test_every_good_folder_becomes_four_dags(parsed, dags) -> None:
     assert parsed["errors"] == {}
     good = {dag_id: parsed["files"][dag_id] for dag_id in dags if not dag_id.endswith("__broken")}
     assert good.pop("evergreen__maintenance") == "maintenance.py"
     assert good == {
-        f"{name}__{kind}": f"{kind}.py" for name in ("tiny", "other") for kind in ("ingest", "retrain", "promote")
+        f"{name}__{kind}": f"{kind}.py"
+        for name in ("tiny", "other")
+        for kind in ("ingest", "nightly", "retrain", "promote")
     }
 
 
@@ -76,10 +90,36 @@ def test_assets_join_the_dags(dags) -> None:
     assert dags["tiny__retrain"]["tasks"]["register"]["outlets"] == ["evergreen/tiny/challenger"]
     assert dags["tiny__promote"]["schedule"] == ["evergreen/tiny/challenger"]
     assert dags["tiny__promote"]["tasks"]["promote"]["outlets"] == ["evergreen/tiny/champion"]
-    assert dags["tiny__ingest"]["schedule"] == []
+    assert dags["tiny__nightly"]["tasks"]["decide"]["outlets"] == ["evergreen/tiny/retrain"]
+    assert dags["tiny__ingest"]["schedule"] == dags["tiny__nightly"]["schedule"] == []
 
 
-@pytest.mark.parametrize("kind", ["ingest", "retrain", "promote"])
+def test_the_night_is_a_chain_that_goes_on_where_nothing_is_scored(dags) -> None:
+    tasks = dags["tiny__nightly"]["tasks"]
+    assert list(tasks) == NIGHT
+    assert [tasks[name]["downstream"] for name in NIGHT] == [[name] for name in NIGHT[1:]] + [[]]
+    assert [tasks[name]["rule"] for name in NIGHT] == ["all_success", "all_success", "none_failed", "none_failed"]
+
+
+def test_a_night_is_of_the_models_own_time(dags) -> None:
+    tiny, other = dags["tiny__nightly"], dags["other__nightly"]
+    assert (tiny["cron"], tiny["zone"], tiny["start"], tiny["end"]) == (
+        "0 6 * * *",
+        "UTC",
+        "2024-01-01T00:00:00+00:00",
+        None,
+    )
+    assert (other["cron"], other["zone"], other["catchup"]) == ("30 2 * * *", "America/New_York", True)
+    assert (other["start"], other["end"][:19]) == ("2024-01-02T05:00:00+00:00", "2024-02-01T04:59:59")
+    # What a retraining may take, and the wait on top.
+    assert (tiny["timeout"], other["timeout"]) == (
+        dags["tiny__retrain"]["timeout"] + 6 * 3600,
+        tiny["timeout"] - 5 * 3600,
+    )
+    assert list(tiny["params"]) == ["day"]
+
+
+@pytest.mark.parametrize("kind", ["ingest", "nightly", "retrain", "promote"])
 def test_one_run_at_a_time_and_no_catching_up(dags, kind: str) -> None:
     dag = dags[f"tiny__{kind}"]
     assert (dag["max_active_runs"], dag["catchup"]) == (1, False)
@@ -146,12 +186,11 @@ def plain(dag: dict) -> dict:
     return {name: task | {"kind": ""} for name, task in dag["tasks"].items()}
 
 
-def test_maintenance_has_nothing_to_do_where_stages_are_processes(parse, models: Path, dags) -> None:
+def test_maintenance_sees_to_all_models_every_ten_minutes(dags) -> None:
     dag = dags["evergreen__maintenance"]
-    assert (list(dag["tasks"]), dag["delta"], dag["timeout"]) == (["reap"], None, 300)
-    docker = parse(models, EVERGREEN_RUNTIME="docker", EVERGREEN_TASK_IMAGE="evergreen-tasks:local")
-    assert docker["errors"] == {}
-    assert docker["dags"]["evergreen__maintenance"]["delta"] == 600
+    assert (list(dag["tasks"]), dag["delta"], dag["timeout"]) == (["reap", "wake", "send"], 600, 600)
+    assert dag["tasks"]["wake"]["outlets"] == ["evergreen/wake"]
+    assert [task["downstream"] for task in dag["tasks"].values()] == [[], [], []]
 
 
 @pytest.mark.parametrize(
@@ -163,7 +202,7 @@ def test_the_runtime_chooses_the_operator_and_nothing_else(parse, models: Path, 
     assert found["errors"] == {}
     kinds = {task["kind"] for dag in found["dags"].values() if "tiny" in dag["tags"] for task in dag["tasks"].values()}
     assert kinds == {operator}
-    for name in ("tiny__retrain", "tiny__promote", "tiny__ingest"):
+    for name in ("tiny__retrain", "tiny__promote", "tiny__ingest", "tiny__nightly"):
         assert found["dags"][name]["params"] == dags[name]["params"]
         assert plain(found["dags"][name]) == plain(dags[name])
 
@@ -176,5 +215,5 @@ def test_no_other_runtimes_libraries_are_imported(parse, models: Path, runtime, 
 
 def test_no_folder_of_models_is_an_import_error_that_names_the_setting(parse, tmp_path: Path) -> None:
     errors = parse(tmp_path / "nowhere")["errors"]
-    assert len(errors) == 3
+    assert len(errors) == 4
     assert all("EVERGREEN_MODELS" in text for text in errors.values())

@@ -34,6 +34,7 @@ def drive(case: dict[str, Any]) -> dict[str, Any]:
     run = SimpleNamespace(
         dag_id=case.get("dag", "tiny__retrain"),
         run_id=case.get("run_id", "manual__1"),
+        run_type=case.get("run_type", "manual"),
         run_after=datetime.fromisoformat("2026-01-02T03:04:05+00:00"),
     )
     events = [

@@ -99,6 +99,7 @@ CASES = {
     "snapshot, unknown key": snapshot(params=ASKED | {"trian_days": 1}),
     "snapshot, newest day": snapshot(params=ASKED | {"as_of": None}),
     "snapshot, no data": snapshot(params=ASKED | {"as_of": None}, model="empty"),
+    "snapshot, by event": snapshot(run_type="asset_triggered"),
     "snapshot, begun": snapshot(params=ASKED | {"as_of": None}, model="begun"),
     "train, lost run": train(0, pulled=None),
     "ingest, one day": ingest("2024-01-01", None),
@@ -165,6 +166,11 @@ def write_ledgers(env: dict[str, str], folder: Path) -> None:
     ledger = Ledger.open(settings, "begun")
     head = ledger.head("data") or ""
     ledger.commit(f"run/{begun}", {"run.json": b"{}"}, "Open a run", parent=head)
+
+
+def test_a_retraining_that_an_event_started_needs_a_request(found) -> None:
+    assert json.loads(found["snapshot, by event"]["argv"][-1])["only_if_asked"] is True
+    assert "only_if_asked" not in json.loads(found["snapshot"]["argv"][-1])
 
 
 @pytest.mark.parametrize("case", ["done", "refused"])
