@@ -23,6 +23,9 @@ class BugKind(StrEnum):
     GROUP_ROWS = "group_rows"
     TABLE_STOPPED = "table_stopped"
     SCHEMA = "schema"
+    SENTINEL = "sentinel"
+    CATEGORIES = "categories"
+    QUARANTINED = "quarantined"
 
 
 class Learnt(Strict):
@@ -66,6 +69,7 @@ class PerformanceRule(Strict):
     that always predicts the training data's mean. `metric` is the task's main loss unless named; only that one can be
     held against `expected` and `baseline`.
 
+    With `relative`, `worse_by` and `allowance` are shares of what it should be: 0.04 is 4 % worse, whatever the unit.
     With `add_up` the days' excesses over `allowance` are added up since the champion's test days (never below
     zero), and it is their sum that is held against `worse_by`: a small loss that lasts counts like a large one.
     """
@@ -73,6 +77,7 @@ class PerformanceRule(Strict):
     metric: Metric | None = None
     than: Literal["test", "expected", "baseline"] = "test"
     worse_by: Threshold = 0.02
+    relative: bool = False
     over_days: Annotated[int, Field(ge=1, le=60)] = 7
     min_days: Annotated[int, Field(ge=1, le=60)] = 3
     min_rows: Annotated[int, Field(ge=1, le=10**12)] = 200
@@ -157,6 +162,26 @@ class Quiet(Strict):
         return self.first <= day <= self.last
 
 
+class Unsettled(Strict):
+    """A retraining waits while the newest days are out of the ordinary: what a storm teaches does not last.
+
+    They are while the newest `days` matured days lost a share `worse_by` more than expected of their scores, over and
+    above what the newest `of` days did. After `at_most` nights of that it is no storm but the new world, and no
+    longer waited for. A request never waits.
+    """
+
+    worse_by: Annotated[float, Field(gt=0, le=1e9)] = 0.1
+    days: Annotated[int, Field(ge=1, le=60)] = 3
+    of: Annotated[int, Field(ge=1, le=60)] = 14
+    at_most: Annotated[int, Field(ge=1, le=60)] = 7
+
+    @model_validator(mode="after")
+    def _longer(self) -> Self:
+        if self.of <= self.days:
+            raise ValueError(f"the newest {self.days} days are compared with more days than that, not {self.of}")
+        return self
+
+
 class DataBug(Strict):
     """Whether a look of broken data stops a retraining, and which looks do not count."""
 
@@ -169,11 +194,19 @@ class DataBug(Strict):
         return bare_on(value)
 
 
+# Found by replay on the first half of 2013 and kept for good on the second: see docs/decisions.
+USUAL: dict[str, Any] = {
+    "performance": {"than": "expected", "worse_by": 0.04, "relative": True, "over_days": 14, "min_days": 7},
+    "age": {"days": 14},
+    "request": {},
+    "unsettled": {},
+}
 TRIGGERS = ("drift", "performance", "estimated_performance", "age", "new_rows", "schedule", "request")
 
 
 class Policy(Strict):
-    """A whole `policy`. Triggers that are named are the ones there are; with none named, the usual three."""
+    """A whole `policy`. Triggers that are named are the ones there are; with none named, the usual three, which wait
+    for settled days."""
 
     combine: Literal["any", "all"] | AtLeast = "any"
     drift: DriftRule | None = None
@@ -187,13 +220,14 @@ class Policy(Strict):
     budget: Budget | None = None
     breaker: Breaker = Breaker()
     quiet: Annotated[tuple[Quiet, ...], Field(strict=False)] = ()
+    unsettled: Unsettled | None = None
     data_bug: DataBug = DataBug()
 
     @model_validator(mode="before")
     @classmethod
     def _usual(cls, value: Any) -> Any:
         if isinstance(value, dict) and not any(value.get(name) is not None for name in TRIGGERS):
-            return {**value, "performance": {}, "age": {}, "request": {}}
+            return {**USUAL, **value}
         return value
 
     @property

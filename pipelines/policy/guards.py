@@ -12,6 +12,7 @@ from pipelines.errors import shorten
 from pipelines.policy.evidence import Evidence
 from pipelines.policy.history import History, Retraining
 from pipelines.policy.plain import Record
+from pipelines.policy.settled import nights_unsettled
 
 Verdict = Literal["retrain", "wait", "data_bug", "cooldown", "over_budget", "broken"]
 
@@ -89,6 +90,21 @@ def _cooldown(policy: Policy, evidence: Evidence, history: History) -> Guard:
     return Guard("cooldown", since < policy.cooldown_days, "cooldown", told)
 
 
+def _unsettled(policy: Policy, evidence: Evidence, history: History) -> Guard:  # noqa: ARG001
+    rule = policy.unsettled
+    if rule is None:
+        return Guard("unsettled", False, "wait", "nobody asks whether the newest days are usual")
+    nights = nights_unsettled(rule, evidence.performance)
+    if not nights:
+        return Guard("unsettled", False, "wait", f"the newest {rule.days} days are usual")
+    told = f"the newest {rule.days} days are out of the ordinary, for {nights} night{'s' if nights > 1 else ''} now"
+    if evidence.requests:
+        return Guard("unsettled", False, "wait", f"{told}, but a request does not wait")
+    holds = nights <= rule.at_most
+    more = f"at most {rule.at_most} are waited for" if holds else f"longer than the {rule.at_most} that are waited for"
+    return Guard("unsettled", holds, "wait", f"{told}, {more}")
+
+
 _GUARDS: tuple[Callable[[Policy, Evidence, History], Guard], ...] = (
     _data_bug,
     _backfill,
@@ -96,4 +112,5 @@ _GUARDS: tuple[Callable[[Policy, Evidence, History], Guard], ...] = (
     _breaker,
     _budget,
     _cooldown,
+    _unsettled,
 )

@@ -13,6 +13,8 @@ from pipelines.policy.history import History
 from pipelines.policy.triggers.metric import main_metric, worse
 
 NAME = "performance"
+# What a share is taken of is never less: a yardstick of zero would make everything infinitely worse.
+SMALLEST = 1e-9
 _THAN = {
     "test": "on its own test days",
     "expected": "expected of these scores",
@@ -33,7 +35,9 @@ def judge(evidence: Evidence, history: History, rule: PerformanceRule) -> Answer
     bound = resolve(rule.worse_by, history, NAME)
     if bound is None and isinstance(rule.worse_by, Learnt):
         return warming_up(NAME, score, history, rule.worse_by)
-    return Answer(NAME, bound is not None and score > bound, score, bound, f"{sentence}; allowed are {bound:+.3g}")
+    return Answer(
+        NAME, bound is not None and score > bound, score, bound, f"{sentence}; allowed are {_amount(rule, bound or 0)}"
+    )
 
 
 def _newest(facts: Sequence[PerformanceFacts], days: int) -> tuple[PerformanceFacts, ...]:
@@ -51,11 +55,9 @@ def _compared(evidence: Evidence, rule: PerformanceRule, days: Sequence[Performa
     should = sum(weight * yardstick for weight, _, yardstick in pairs) / rows
     if metric == "rmse":
         now, should = math.sqrt(max(0.0, now)), math.sqrt(max(0.0, should))
-    score = worse(metric, now, should)
-    return (
-        score,
-        f"{metric} {now:.4g} over {len(days)} days against {should:.4g} {_THAN[rule.than]}: worse by {score:+.3g}",
-    )
+    score = _excess(rule, metric, now, should)
+    told = f"{metric} {now:.4g} over {len(days)} days against {should:.4g} {_THAN[rule.than]}"
+    return score, f"{told}: worse by {_amount(rule, score)}"
 
 
 def _added_up(evidence: Evidence, rule: PerformanceRule) -> tuple[float, str] | None:
@@ -67,11 +69,20 @@ def _added_up(evidence: Evidence, rule: PerformanceRule) -> tuple[float, str] | 
         if pair is None:
             continue
         now, should = (math.sqrt(max(0.0, value)) if metric == "rmse" else value for value in pair[1:])
-        total = max(0.0, total + worse(metric, now, should) - rule.allowance)
+        total = max(0.0, total + _excess(rule, metric, now, should) - rule.allowance)
         days += 1
     if not days:
         return None
-    return total, f"{metric} worse than {_THAN[rule.than]} adds up to {total:.3g} over {days} days"
+    return total, f"{metric} worse than {_THAN[rule.than]} adds up to {_amount(rule, total)} over {days} days"
+
+
+def _excess(rule: PerformanceRule, metric: str, now: float, should: float) -> float:
+    score = worse(metric, now, should)
+    return score / max(abs(should), SMALLEST) if rule.relative else score
+
+
+def _amount(rule: PerformanceRule, score: float) -> str:
+    return f"{score:+.1%}" if rule.relative else f"{score:+.3g}"
 
 
 def _pair(

@@ -22,7 +22,7 @@ BUG = BugFact("scale", "flights", "distance", "flights.distance is 1.6 times wha
 
 
 def test_a_calm_night_waits(judge) -> None:
-    decision = judge({})
+    decision = judge({}, age_days=5)
     assert decision.verdict == "wait"
     assert decision.fired == ()
     assert decision.sentence.startswith("No trigger fired. Performance: log_loss 0.45 over 7 days")
