@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 from pipelines.config.settings import Settings
-from pipelines.demo import lake, table
+from pipelines.demo import lake
 from pipelines.demo.airflow_api import Airflow, Task
-from pipelines.demo.story import MODEL, Progress, Story, chapters, last_error
+from pipelines.demo.story import Progress, Story, chapters, finish, last_error
 from pipelines.errors import ConfigError
 from pipelines.storage.delivery import deliver
 
@@ -52,5 +52,5 @@ def tell(settings: Settings, folder: Path, airflow: str, progress: Progress) -> 
     progress(f"{put} files delivered to {settings.lake}")
     story = StackStory(settings, Airflow(airflow, USER, password.read_text(encoding="ascii").strip()), progress)
     story.changed = put > 0
-    table.show(settings, story.airflow, MODEL, chapters(story))
+    finish(story, chapters(story))
     story.end(began, "`make stack-down` stops the services")

@@ -1,4 +1,5 @@
-"""The story that `make demo` tells: real flights, two retrainings in a real Airflow, champion against challenger."""
+"""The story that `make demo` tells: real flights, two retrainings in a real Airflow, champion against challenger, and
+then five nights, each of which decides for itself."""
 
 from __future__ import annotations
 
@@ -10,15 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.config.settings import Settings
-from pipelines.demo import lake, table
+from pipelines.demo import lake, nights, table
 from pipelines.demo.airflow_api import FINISHED, Airflow, Task
+from pipelines.demo.days import AS_OF, FIRST, LAST, MODEL
+from pipelines.demo.table import DagRun
 from pipelines.errors import EvergreenError, PassingFault, shorten
 from pipelines.services import airflow_config, components, up
 
 Progress = Callable[[str], None]
-MODEL = "flights"
-FIRST, LAST = "2013-01-01", "2013-04-30"
-AS_OF = ("2013-03-31", "2013-04-30")
 POLL_SECONDS = 0.5
 SAY_SECONDS = 2.0
 PARSE_SECONDS = 120.0
@@ -141,13 +141,20 @@ def tell(settings: Settings, progress: Progress) -> None:
     login = airflow_config.read_login(settings)
     story = Story(settings, Airflow(components.airflow_address(settings), login.user, login.password), progress)
     story.changed = facts.written > 0
-    runs = chapters(story)
-    table.show(settings, story.airflow, MODEL, runs)
+    finish(story, chapters(story))
     table.addresses(settings)
     story.end(began, "`make down` stops the services")
 
 
-def chapters(story: Story) -> list[list[tuple[str, str]]]:
+def finish(story: Story, retrained: list[list[DagRun]]) -> None:
+    """Tell the nights, then print all that was retrained and all that was decided."""
+    told = nights.nights(story)
+    runs = retrained + [chain for night in told for chain in night.started]
+    table.show(story.settings, story.airflow, MODEL, runs)
+    nights.show(story.settings, told)
+
+
+def chapters(story: Story) -> list[list[DagRun]]:
     """Ingest, and two retrainings with what each has started; returns those."""
     story.run(f"{MODEL}__ingest", f"demo-{FIRST}-to-{LAST}", {"from": FIRST, "to": LAST})
     retrain = f"{MODEL}__retrain"

@@ -12,6 +12,7 @@ from pipelines.config import names
 from pipelines.config.load import find_model, load_model
 from pipelines.config.model import Model, Role
 from pipelines.config.settings import Settings
+from pipelines.errors import shorten
 from pipelines.ledger.git import Ledger
 from pipelines.night.ingest import days_of, ingest
 from pipelines.night.report import Fate, Outcome
@@ -40,7 +41,7 @@ class Taken:
             "missing": list(self.missing)[: 4 * SHOWN],
             "late": _named(self.late),
             "corrected": _named(self.corrected),
-            "quarantined": [item.named() for item in self.bad[:SHOWN]],
+            "quarantined": [f"{item.table} {item.partition}: {_why(item)}" for item in self.bad[:SHOWN]],
         }
 
 
@@ -60,6 +61,10 @@ def take(settings: Settings, model_name: str, day: date, say: Callable[[str], No
         Ledger.open(settings, model_name, create=True)
         outcomes = [_nothing(name, model, day) for name in model.tables]
     return _taken(day, outcomes)
+
+
+def _why(outcome: Outcome) -> str:
+    return shorten("; ".join(outcome.reasons), 160)
 
 
 def _taken(day: date, outcomes: Sequence[Outcome]) -> Taken:

@@ -64,7 +64,7 @@ def test_the_story_is_told_with_what_is_on_s3(
     (tmp_path / "lake" / "day.parquet").write_bytes(b"rows")
     told: list[Any] = []
     monkeypatch.setattr(stack, "chapters", lambda story: told.append(story) or [[("dag", "run")]])
-    monkeypatch.setattr(stack.table, "show", lambda *shown: told.append(shown[-1]))
+    monkeypatch.setattr(stack, "finish", lambda _, retrained: told.append(retrained))
     settings = buckets.settings
     with pytest.raises(ConfigError, match="there is no airflow-admin"):
         stack.tell(settings, tmp_path / "lake", "http://x", lambda _: None)
