@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pipelines.config import names
 from pipelines.config.model import Model
+from pipelines.drift.profile import profile
 from pipelines.errors import DataError
 from pipelines.ledger.data import Arrival, Manifest, Partition
-from pipelines.night.profile import profile
 from pipelines.night.report import Fate, Outcome
 from pipelines.quality.suite import Suite
 from pipelines.quality.verdict import Verdict, judge_many

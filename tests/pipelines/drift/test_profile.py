@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.night.profile import TOP, merge, profile, variance
+from pipelines.drift.grid import TOP, Edges, make_grid
+from pipelines.drift.profile import merge, merge_all, profile, quantile, variance
 
 decimals = st.one_of(st.none(), st.floats(-1e9, 1e9), st.sampled_from([float("nan"), float("inf")]))
 wholes = st.one_of(st.none(), st.integers(-(2**62), 2**62))
@@ -36,9 +37,10 @@ def table(values):
     )
 
 
-@given(rows, rows)
-def test_merging_profiles_is_profiling_the_union(one, two):
-    merged, whole = merge(profile(table(one)), profile(table(two))), profile(table(one + two))
+@given(rows, rows, st.one_of(st.none(), rows))
+def test_merging_profiles_is_profiling_the_union(one, two, first):
+    grid = None if first is None else make_grid(table(first))
+    merged, whole = merge(profile(table(one), grid), profile(table(two), grid)), profile(table(one + two), grid)
     assert merged["rows"] == whole["rows"]
     for name, expected in whole["columns"].items():
         got = merged["columns"][name]
@@ -55,10 +57,12 @@ def test_merging_profiles_is_profiling_the_union(one, two):
 
 @given(rows, rows, rows)
 def test_the_order_of_merging_does_not_change_counts(one, two, three):
-    a, b, c = (profile(table(values)) for values in (one, two, three))
+    grid = make_grid(table(two))
+    a, b, c = (profile(table(values), grid) for values in (one, two, three))
     left, right = merge(merge(a, b), c), merge(a, merge(b, c))
+    assert merge_all([a, b, c]) == left
     for name, column in left["columns"].items():
-        for key in ("count", "nulls", "finite", "min", "max", "top", "other", "distinct"):
+        for key in ("count", "nulls", "finite", "min", "max", "top", "other", "distinct", "hist", "grid"):
             assert column.get(key) == right["columns"][name].get(key)
 
 
@@ -123,3 +127,47 @@ def _timed(function):
     start = time.perf_counter()
     function()
     return time.perf_counter() - start
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=200), st.lists(st.floats(-1e6, 1e6), max_size=50))
+def test_a_quantile_is_in_the_bin_of_the_true_one(values, first):
+    grid = make_grid(pa.table({"x": pa.array(first, pa.float64())}))
+    bins = grid.columns["x"]
+    column = profile(pa.table({"x": values}), grid)["columns"]["x"]
+    ends = [min(values), *bins.values, max(values)]
+    for q in (0.0, 0.1, 0.5, 0.9, 1.0):
+        true = float(np.quantile(values, q, method="inverted_cdf"))
+        place = np.searchsorted(np.asarray(bins.values), true, side="right")
+        found = quantile(column, q, bins)
+        assert min(values) <= found <= max(values)
+        assert ends[place] <= found <= max(ends[place + 1], min(values))
+
+
+def test_no_quantile_where_nothing_was_counted():
+    bins = Edges((1.0, 2.0))
+    assert quantile(profile(pa.table({"x": [1.0]}))["columns"]["x"], 0.5, bins) is None
+    assert quantile(profile(pa.table({"x": pa.nulls(2, pa.float64())}))["columns"]["x"], 0.5, bins) is None
+
+
+def test_profiles_without_a_grid_merge_with_later_ones():
+    """Format 1 knew no histograms: they end where one of the two has none."""
+    data = pa.table({"x": [1.0, 2.0], "word": ["a", "b"]})
+    old = profile(data) | {"format": 1}
+    merged = merge(old, profile(data, make_grid(data)))
+    assert merged["format"] == 2
+    assert merged["rows"] == 4
+    assert all("hist" not in column and "grid" not in column for column in merged["columns"].values())
+
+
+def test_long_texts_are_counted_by_how_they_begin():
+    data = pa.table({"word": ["x" * 300, "x" * 299, "y"]})
+    column = profile(data, make_grid(data))["columns"]["word"]
+    assert sorted(column["hist"]) == [0, 1, 2]
+
+
+def test_dictionaries_are_counted_as_their_texts_are():
+    words = pa.chunked_array([pa.array(["a", "b", None]).dictionary_encode(), pa.array(["c", "a"]).dictionary_encode()])
+    plain = pa.table({"x": words.cast(pa.string())})
+    grid = make_grid(plain)
+    assert profile(pa.table({"x": words}), grid) == profile(plain, grid)
+    assert make_grid(pa.table({"x": words})) == grid
