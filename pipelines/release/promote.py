@@ -13,7 +13,7 @@ from pipelines.config.params import RunParams
 from pipelines.config.settings import Settings
 from pipelines.errors import ExitCode, GateRefusal, InputError, PassingFault, PushRefused
 from pipelines.ledger import champion as champions
-from pipelines.ledger import decisions
+from pipelines.ledger import decisions, retrainings
 from pipelines.ledger.git import Ledger
 from pipelines.registry import Registry
 from pipelines.stages.context import Progress, StageResult
@@ -27,7 +27,22 @@ def promote(settings: Settings, model: str, run_id: str, say: Progress) -> Stage
         PassingFault: the registry or the ledger is away, or the run has no version yet.
     """
     ledger = Ledger.open(settings, model)
-    registry = Registry.of(settings)
+    result = _promote(ledger, Registry.of(settings), model, run_id, say)
+    if result.exit_code is ExitCode.REFUSED:
+        retrainings.note(ledger, run_id, "refused", str(result.summary["reason"]))
+    elif result.summary["promoted"]:
+        retrainings.note(ledger, run_id, "promoted")
+    return result
+
+
+def project(settings: Settings, model: str) -> None:
+    """Set MLflow's aliases from the ledger's champion."""
+    standing = champions.current(Ledger.open(settings, model))
+    if standing is not None:
+        _show(Registry.of(settings), model, standing)
+
+
+def _promote(ledger: Ledger, registry: Registry, model: str, run_id: str, say: Progress) -> StageResult:
     standing = champions.current(ledger)
     if standing is not None and standing.run == run_id:
         _show(registry, model, standing)
@@ -40,13 +55,6 @@ def promote(settings: Settings, model: str, run_id: str, say: Progress) -> Stage
         say("dry run: recorded what promotion would have done")
         return StageResult(summary={"run": run_id, "promoted": False, "reason": "dry run"})
     return _swap(ledger, registry, model, run, say)
-
-
-def project(settings: Settings, model: str) -> None:
-    """Set MLflow's aliases from the ledger's champion."""
-    standing = champions.current(Ledger.open(settings, model))
-    if standing is not None:
-        _show(Registry.of(settings), model, standing)
 
 
 def _finished(ledger: Ledger, model: str, run_id: str) -> dict[str, Any]:

@@ -12,12 +12,12 @@ from typing import Any
 from pipelines.config.load import find_model
 from pipelines.config.names import STAGES
 from pipelines.config.settings import Settings
-from pipelines.errors import ExitCode, InputError
-from pipelines.ledger import decisions, lease
+from pipelines.errors import ExitCode, InputError, PassingFault
+from pipelines.ledger import decisions, lease, requests
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.workspace import Workspace
 from pipelines.release.promote import promote
-from pipelines.runs import opening, register, stage
+from pipelines.runs import claims, opening, register, stage
 from pipelines.runs.request import Request
 from pipelines.stages.context import Progress, StageResult
 
@@ -62,6 +62,7 @@ def retrain(settings: Settings, model: str, request: Request, say: Progress) -> 
     known = opening.earlier(ledger, planned)
     if known is not None and known.settled:
         report = Report(model, known.run_id, f"nothing to do: {known.sentence}")
+        _answer(settings, ledger, known)
     else:
         run_id = known.run_id if known else opening.resumable(ledger, planned) or opening.new_id(planned)
         report = _run(settings, ledger, planned, run_id, say)
@@ -72,6 +73,7 @@ def retrain(settings: Settings, model: str, request: Request, say: Progress) -> 
 def _run(settings: Settings, ledger: Ledger, planned: opening.Plan, run_id: str, say: Progress) -> Report:
     report = Report(ledger.model, run_id, "in progress")
     with _held(settings, ledger, run_id) as fencing:
+        claims.claim(ledger, run_id)
         opening.begin(settings, ledger, run_id, planned)
         with Workspace.open(settings, ledger, run_id, fencing=fencing) as workspace:
             for name in STAGES:
@@ -80,6 +82,7 @@ def _run(settings: Settings, ledger: Ledger, planned: opening.Plan, run_id: str,
             registered = _timed(
                 report, "register", lambda: register.register(settings, workspace, _named(say, "register"))
             )
+        claims.settle(ledger, run_id, "refused" if registered.exit_code is ExitCode.REFUSED else "passed")
     report.version = registered.summary.get("version")
     if registered.exit_code is ExitCode.REFUSED:
         report.outcome, report.exit_code = "refused by its gates; the champion stays", ExitCode.REFUSED
@@ -88,6 +91,14 @@ def _run(settings: Settings, ledger: Ledger, planned: opening.Plan, run_id: str,
     else:
         _promote(settings, report, say)
     return report
+
+
+def _answer(settings: Settings, ledger: Ledger, known: opening.Earlier) -> None:
+    """Whoever asked for a retraining meanwhile asked for what is done already."""
+    if requests.open_requests(ledger):
+        with _held(settings, ledger, known.run_id):
+            claims.claim(ledger, known.run_id)
+            requests.done(ledger, known.run_id, f"nothing to do: {known.sentence}")
 
 
 def _promote(settings: Settings, report: Report, say: Progress) -> None:
@@ -112,8 +123,12 @@ def _held(settings: Settings, ledger: Ledger, run_id: str) -> Iterator[int]:
     fencing = opening.hold(settings, ledger, run_id, pid=os.getpid())
     try:
         yield fencing
-    except InputError as error:
-        decisions.record(ledger, "failure", {"run": run_id, "reason": error.line()}, key=f"{run_id} run")
+    except PassingFault:
+        raise  # whoever asks again goes on with this run
+    except Exception as error:
+        if isinstance(error, InputError):
+            decisions.record(ledger, "failure", {"run": run_id, "reason": error.line()}, key=f"{run_id} run")
+        claims.give_up(ledger, run_id, error)
         raise
     finally:
         lease.release(ledger, run_id, fencing)

@@ -9,7 +9,7 @@ from pipelines.errors import ExitCode, InputError, PassingFault
 from pipelines.ledger import decisions, lease
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.workspace import Workspace
-from pipelines.runs import nights, opening, stage
+from pipelines.runs import claims, nights, opening, stage
 from pipelines.runs.request import Request, json_object
 from pipelines.stages.context import Progress, StageResult
 from pipelines.storage.files import full_disk
@@ -36,7 +36,9 @@ def run_step(settings: Settings, model: str, run_id: str, step: str, params: str
     fencing = opening.hold(settings, ledger, run_id)
     try:
         if step == STAGES[0]:
-            opening.open_run(settings, ledger, run_id, Request.from_json(params))
+            request = Request.from_json(params)
+            claims.claim(ledger, run_id, only_if_asked=request.only_if_asked)
+            opening.open_run(settings, ledger, run_id, request)
         with (
             full_disk(str(settings.home)),
             Workspace.open(settings, ledger, run_id, fencing=fencing) as workspace,
@@ -50,6 +52,7 @@ def run_step(settings: Settings, model: str, run_id: str, step: str, params: str
         if isinstance(error, InputError):
             failure = {"run": run_id, "by": step, "reason": error.line()}
             decisions.record(ledger, "failure", failure, key=f"{run_id} {step}")
+        claims.give_up(ledger, run_id, error)
         lease.release(ledger, run_id, fencing)
         raise
     refused = {"refused": True} if done.result.exit_code is ExitCode.REFUSED else {}
@@ -72,6 +75,8 @@ def _register(settings: Settings, workspace: Workspace, say: Progress) -> StageR
     from pipelines.runs.register import register
 
     result = register(settings, workspace, say)
+    refused = result.exit_code is ExitCode.REFUSED
+    claims.settle(workspace.ledger, workspace.run_id, "refused" if refused else "passed")
     if workspace.fencing is not None:
         lease.release(workspace.ledger, workspace.run_id, workspace.fencing)
     return result

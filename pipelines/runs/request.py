@@ -18,13 +18,17 @@ MAX_JSON = 8192
 
 
 class Request(Strict):
-    """One request. `as_of` None means the newest accepted day; `key` names the caller's own run (Airflow's run id)."""
+    """One request. `as_of` None means the newest accepted day; `key` names the caller's own run (Airflow's run id).
+
+    With `only_if_asked` the run has something to do only while a request for a retraining is open.
+    """
 
     as_of: Annotated[date | None, Field(strict=False)] = None
     overrides: Overrides = Overrides()
     promotion: Annotated[Promotion | None, Field(strict=False)] = None
     note: Annotated[str, Field(max_length=500)] = ""
     key: Annotated[str, Field(max_length=250)] = ""
+    only_if_asked: bool = False
 
     @field_validator("note", "key")
     @classmethod
@@ -43,21 +47,28 @@ class Request(Strict):
         promotion: str | None = None,
         note: str = "",
         key: str = "",
+        only_if_asked: bool = False,
     ) -> Self:
         """The request with these values; raises ConfigError naming the first that is wrong."""
         day = names.day(as_of, where="as-of date") if as_of else None
         try:
             overrides = Overrides(train_days=train_days, test_days=test_days, hpo_trials=hpo_trials)
-            return cls(as_of=day, overrides=overrides, promotion=promotion, note=note, key=key)  # type: ignore[arg-type]
+            return cls(
+                as_of=day,
+                overrides=overrides,
+                promotion=promotion,  # type: ignore[arg-type]
+                note=note,
+                key=key,
+                only_if_asked=only_if_asked,
+            )
         except ValidationError as error:
             raise _complain(error) from None
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """The request in `text`, a JSON object of `of`'s arguments; raises ConfigError if it is anything else."""
-        return cls.of(
-            **json_object(text, {"as_of", "train_days", "test_days", "hpo_trials", "promotion", "note", "key"})
-        )
+        allowed = {"as_of", "train_days", "test_days", "hpo_trials", "promotion", "note", "key", "only_if_asked"}
+        return cls.of(**json_object(text, allowed))
 
 
 def json_object(text: str, allowed: set[str]) -> dict[str, Any]:
