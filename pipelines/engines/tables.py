@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from pipelines.config.model import Role, Table
 from pipelines.config.params import RunParams
-from pipelines.engines.labels import banned, label_error, label_sql
+from pipelines.engines.labels import banned, label_error, label_query, label_sql
 from pipelines.engines.sources import DAY_ROWS, EPOCH, SourceFile, quoted, raw_view, text
 from pipelines.errors import ConfigError, DataError, shorten
 
 if TYPE_CHECKING:
     import duckdb
     import ibis
+    import pyarrow as pa
 
 LABELS = "labels"
 _DUCKDB_OWN = {"filename", "file_index", "file_row_number"}
@@ -43,6 +44,24 @@ def author_tables(
         _create_shown(connection, params, name, columns, now)
     _create_labels(connection, params, now)
     return {name: _unbound(connection, name) for name in (*params.tables, LABELS)}
+
+
+def day_labels(connection: duckdb.DuckDBPyConnection, params: RunParams, events: SourceFile) -> pa.Table:
+    """`row_id` and `label` (float64, null where there is none) of every row of one day's events, in their order.
+
+    Raises:
+        ConfigError: the label's expression does not fit the events table.
+        DataError: the file cannot be read.
+    """
+    import duckdb
+
+    if events.day is None:
+        raise DataError("events have days", where=f"table {events.table}")
+    _create_raw(connection, params.events, params.tables[params.events], [events])
+    try:
+        return connection.sql(label_query(params, events.day, events.day)).to_arrow_table()
+    except duckdb.Error as error:
+        raise label_error(str(error)) from None
 
 
 def _unbound(connection: duckdb.DuckDBPyConnection, view: str) -> ibis.Table:

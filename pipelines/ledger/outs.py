@@ -45,6 +45,30 @@ def fetch_files(settings: Settings, ledger: Ledger, commit: str, wanted: Mapping
             store.close()
 
 
+def fetch_folder(settings: Settings, ledger: Ledger, commit: str, path: str, target: Path) -> list[Path]:
+    """Bring every file below `path`, inside or equal to a folder that a stage of `commit` made, to below `target`.
+
+    Raises as `fetch_files` does.
+    """
+    out = Pipeline(ledger, commit).out_of(path)
+    if out is None or not out.md5.endswith(".dir"):
+        raise IntegrityError("no finished stage made such a folder", where=path, remedy="run its stage first")
+    store = Store.open(settings, settings.workspaces / ledger.model / "data", scm=False)
+    try:
+        inside = path.removeprefix(out.path).strip("/")
+        found = {
+            name.removeprefix(inside).lstrip("/"): md5
+            for name, md5 in store.folder(out.md5).items()
+            if not inside or name.startswith(f"{inside}/")
+        }
+        store.fetch(found.values())
+        for name, md5 in found.items():
+            link(store.cached(md5), target / name)
+    finally:
+        store.close()
+    return [target / name for name in sorted(found)]
+
+
 def link(source: Path, target: Path) -> None:
     """Make `target` a hard link to the cache's `source`, or a read-only copy where links cannot be made."""
     target.parent.mkdir(parents=True, exist_ok=True)

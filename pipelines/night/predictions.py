@@ -93,10 +93,6 @@ def stamped(version: Version, rows: pa.Table, scores: NDArray[Any], now: datetim
     import pyarrow as pa
 
     keys = {name.removeprefix(KEY): rows[name] for name in rows.column_names if name.startswith(KEY)}
-    if version.params.task is Task.MULTICLASS:
-        found = {f"score_{name}": pa.array(scores[:, k]) for k, name in enumerate(version.signature.classes)}
-    else:
-        found = {"score": pa.array(scores)}
     count = rows.num_rows
     stamp = {
         "event_date": rows["event_date"],
@@ -105,7 +101,16 @@ def stamped(version: Version, rows: pa.Table, scores: NDArray[Any], now: datetim
         "features_sha256": pa.array([version.signature.features_sha256] * count, pa.string()),
         "scored_at": pa.array([now] * count, pa.timestamp("us", tz="UTC")),
     }
-    return pa.table(keys | found | stamp)
+    return pa.table(keys | named_scores(version, scores) | stamp)
+
+
+def named_scores(version: Version, scores: NDArray[Any]) -> dict[str, pa.Array]:
+    """Scores (n,) or (n, k) as columns: `score`, or `score_<class>` for each class."""
+    import pyarrow as pa
+
+    if version.params.task is Task.MULTICLASS:
+        return {f"score_{name}": pa.array(scores[:, k]) for k, name in enumerate(version.signature.classes)}
+    return {"score": pa.array(scores)}
 
 
 def scores_of(table: pa.Table) -> NDArray[Any]:

@@ -15,6 +15,7 @@ from pipelines.engines.sources import SourceFile
 from pipelines.errors import DataError, IntegrityError
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.manifest import Manifest, Partition, load_manifest
+from pipelines.ledger.months import months_between
 from pipelines.ledger.store import Store
 from pipelines.night.version import Version
 from pipelines.storage.files import sha256_file
@@ -31,13 +32,6 @@ class Wanted:
 
     events: Partition
     partitions: tuple[tuple[Partition, date | None], ...]
-
-
-def months_between(first: date, last: date) -> list[str]:
-    """`2013-01` and so on, from the month of `first` to that of `last`."""
-    count = (last.year - first.year) * 12 + last.month - first.month + 1
-    steps = (first.year * 12 + first.month - 1 + number for number in range(count))
-    return [f"{step // 12:04d}-{step % 12 + 1:02d}" for step in steps]
 
 
 def wanted(ledger: Ledger, version: Version, day: date) -> Wanted:
