@@ -23,7 +23,7 @@ MODEL_YAML = """
 title: Orders that arrive late
 owner: tests
 task: binary
-schedule: {start: 2024-01-01}
+schedule: {start: 2024-01-01, end: 2025-12-31}
 tables:
   orders:
     role: events

@@ -34,7 +34,7 @@ def models(tmp_path_factory) -> Path:
     other = write_tiny_model(settings, "other", days=1)
     other.edit("owner: tests", "owner: somebody else")
     other.edit("promotion: auto", "promotion: manual")
-    other.edit("schedule: {start: 2024-01-01}", OTHER_SCHEDULE)
+    other.edit("schedule: {start: 2024-01-01, end: 2025-12-31}", OTHER_SCHEDULE)
     for name in (
         "unknown_key",
         "bomb",
@@ -107,7 +107,7 @@ def test_a_night_is_of_the_models_own_time(dags) -> None:
         "0 6 * * *",
         "UTC",
         "2024-01-01T00:00:00+00:00",
-        None,
+        "2025-12-31T23:59:59.999999+00:00",
     )
     assert (other["cron"], other["zone"], other["catchup"]) == ("30 2 * * *", "America/New_York", True)
     assert (other["start"], other["end"][:19]) == ("2024-01-02T05:00:00+00:00", "2024-02-01T04:59:59")
