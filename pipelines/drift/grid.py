@@ -19,8 +19,8 @@ FORMAT = 1
 BINS = 64
 TOP = 128
 TEXT_LIMIT = 100
-# Edges beyond what was seen, 1, 3, 7 ... 63 times its span on either side: another scale is not one full bin.
-_BEYOND = tuple(2**k - 1 for k in range(1, 7))
+# Edges beyond what was seen, in spans of it, on either side: another scale is not one full bin.
+_BEYOND = (0.125, 0.25, 0.5, 1, 3, 7, 15, 31, 63)
 _ROWS = 200_000
 _ID = 12
 
@@ -78,7 +78,7 @@ def make_grid(table: pa.Table, *, bins: int = BINS, before: Grid | None = None) 
     """The grid of `table`: the same for the same rows. Columns that `before` knows in the same kind keep their bins.
 
     A number column of at most `bins` different values has a bin for each; another has bins of equally many rows, as far
-    as equal values allow. Text has a bin for each of its 128 most frequent values. Of more than 200,000 rows, that many
+    as equal values allow, of which the first and the last are halved four times more. Text has a bin for each of its 128 most frequent values. Of more than 200,000 rows, that many
     are looked at, evenly spaced.
     """
     known = dict(before.columns) if before else {}
@@ -156,7 +156,8 @@ def _edges(values: NDArray[Any], bins: int) -> list[float]:
             least = float(gaps.min()) if len(gaps) else max(abs(low), 1.0)
             inner = np.concatenate([[low - least / 2], different[:-1] + gaps / 2, [high + least / 2]])
         else:
-            shares = np.arange(1, bins) / bins
+            tail = 0.5 ** np.arange(1, 5) / bins
+            shares = np.concatenate([tail[::-1], np.arange(1, bins) / bins, 1 - tail])
             inner = np.quantile(values, shares, method="inverted_cdf")
             inner = np.concatenate([[low], inner, [np.nextafter(high, np.inf)]])
         span = (high - low) or max(abs(high), 1.0)

@@ -81,7 +81,7 @@ def quantile(column: Profile, q: float, bins: Edges) -> float | None:
         below += own
     low = max(column["min"], bins.values[place - 1]) if place else column["min"]
     high = min(column["max"], bins.values[place]) if place < len(bins.values) else column["max"]
-    return float(low + (high - low) * ((wanted - below) / own))
+    return float(min(high, low + (high - low) * ((wanted - below) / own)))
 
 
 def _column(column: pa.ChunkedArray, bins: Bins | None) -> Profile:

@@ -37,8 +37,11 @@ def test_few_values_have_a_bin_each(values):
 def test_many_values_are_spread_evenly():
     table = pa.table({"x": np.random.default_rng(1).exponential(size=64_000)})
     hist = [count for count in profile(table, make_grid(table))["columns"]["x"]["hist"] if count]
-    assert len(hist) == BINS
-    assert max(hist) - min(hist) <= 2
+    assert len(hist) == BINS + 8
+    assert max(hist) == pytest.approx(1000, abs=1)
+    assert sum(hist[:5]) == pytest.approx(1000, abs=1)
+    assert hist[0] == pytest.approx(1000 / 16, abs=1)
+    assert max(hist[5:-5]) - min(hist[5:-5]) <= 2
 
 
 def test_another_scale_does_not_fall_into_one_bin():
