@@ -12,7 +12,6 @@ from stories import Story
 
 from pipelines.config.settings import Settings
 from pipelines.ledger import Ledger, nights
-from pipelines.night.monitor import monitor
 from pipelines.night.score import Scored, score
 from pipelines.policy.evidence import Evidence
 
@@ -52,6 +51,8 @@ class Nights:
 
     def monitor(self, number: int, **more: Any) -> Evidence:
         """Monitor a day."""
+        from pipelines.night.monitor import monitor
+
         return monitor(self.settings, "tiny", self.day(number), _quiet, **more)
 
     def night(self, number: int) -> Evidence:

@@ -16,7 +16,8 @@ from pipelines.config.settings import Settings
 from pipelines.errors import ConfigError, DataError
 from pipelines.ledger.data import Arrival, Manifest, load_manifest, publish
 from pipelines.ledger.git import Ledger
-from pipelines.night.arrivals import Inspector
+from pipelines.ledger.months import months_between
+from pipelines.night.arrivals import HISTORY, Inspector
 from pipelines.night.report import Fate, IngestReport, Outcome
 from pipelines.quality.suite import Suite
 from pipelines.storage.lake import Source
@@ -46,7 +47,8 @@ def ingest(
     _anything(source, model, days)
     ledger = Ledger.open(settings, model_name, create=True)
     outcomes: list[Outcome] = []
-    manifest = load_manifest(ledger)
+    months = _months(first, last)
+    manifest = load_manifest(ledger, months=months)
     for batch in _batches(model, days):
         with _scratch(settings) as copies:
             inspector = Inspector(model, suite, source, manifest, Path(copies), progress)
@@ -55,7 +57,7 @@ def ingest(
             if arrivals:
                 progress(f"publishing {len(arrivals)} partitions")
                 publish(settings, ledger, arrivals, _message(model_name, arrivals), progress)
-                manifest = load_manifest(ledger)
+                manifest = load_manifest(ledger, months=months)
                 outcomes += [_outcome(arrival, manifest) for arrival in arrivals]
     seconds = round(time.monotonic() - started, 2)
     return IngestReport(model_name, first, last, tuple(sorted(outcomes, key=_place)), ledger.head("data"), seconds)
@@ -73,6 +75,12 @@ def days_of(model: Model, first: date, last: date) -> list[str]:
             remedy="choose days inside it",
         )
     return [(first + timedelta(days=number)).isoformat() for number in range((last - first).days + 1)]
+
+
+def _months(first: date, last: date) -> list[str]:
+    """The months that partitions of these days are judged by: not all of history, or nights would grow with it."""
+    span = timedelta(days=2 * HISTORY)
+    return [*months_between(first - span, last + span), names.STATIC]
 
 
 def _anything(source: Source, model: Model, days: Sequence[str]) -> None:
