@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 NIGHT_KEYS = ("day",)
-# How often a night that waits looks whether its partitions have come.
-LOOK = timedelta(minutes=5)
+# A night that waits looks again after half of what it has waited: soon at first, then ever more rarely.
+SOON, RARELY = timedelta(seconds=15), timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -85,12 +85,14 @@ def ingest(model: Model) -> CallOf:
     """Take the day in, and what came late before it; while something of the day is missing, look again later."""
 
     def call(context: Context) -> Call:
-        night = night_of(context, model)
+        night, now = night_of(context, model), datetime.now(UTC)
         # Airflow's clock may be ahead of the data's: a night of long ago waits for nothing.
-        last = datetime.now(UTC) >= night.until
+        last = now >= night.until
+        waited = now - (context["dag_run"].start_date or now)
+        pause = min(max(waited / 2, SOON), RARELY)
 
         def again(summary: Mapping[str, Any]) -> datetime | None:
-            return min(datetime.now(UTC) + LOOK, night.until) if summary.get("missing") and not last else None
+            return min(datetime.now(UTC) + pause, night.until) if summary.get("missing") and not last else None
 
         return Call(params=night.params(night=True, last=last), again=again)
 

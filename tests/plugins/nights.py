@@ -42,6 +42,7 @@ def context(case: dict[str, Any]) -> dict[str, Any]:
         dag_id="tiny__nightly",
         run_id=case.get("run_id", "r"),
         run_type=case.get("run_type", "manual"),
+        start_date=moment(case.get("began")),
         run_after=moment(case.get("run_after", "2026-01-02T03:04:05+00:00")),
         data_interval_start=moment(case.get("start")),
         data_interval_end=moment(case.get("end")),

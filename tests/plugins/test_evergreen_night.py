@@ -110,16 +110,18 @@ def test_it_waits_for_what_is_missing_and_no_longer_than_it_may(ask, tmp_path: P
         times = {"start": (due - timedelta(days=1)).isoformat(), "end": due.isoformat()}
         return {"kind": "ingest", "run_type": "scheduled", "executable": str(path), **times, **more}
 
-    fresh, soon, long_ago = now - timedelta(minutes=1), now - timedelta(hours=5, minutes=58), now - timedelta(days=3)
-    waits, last_look, resumed, gone_on, complete = ask(
+    fresh, soon, long_ago = now - timedelta(minutes=1), now - timedelta(hours=5, minutes=57), now - timedelta(days=3)
+    waits, patient, last_look, resumed, gone_on, complete = ask(
         case("waits", ["skies"], fresh),
-        case("last", ["skies"], soon),
+        case("patient", ["skies"], fresh, began=(now - timedelta(hours=2)).isoformat()),
+        case("last", ["skies"], soon, began=(now - timedelta(hours=6)).isoformat()),
         case("resumed", ["skies"], fresh, again=True),
         case("old", ["skies"], long_ago),
         case("complete", [], fresh),
     )
     assert waits["method"] == resumed["method"] == "resume"
-    assert timedelta(minutes=4) < datetime.fromisoformat(waits["moment"]) - now < timedelta(minutes=7)
+    assert timedelta(seconds=14) < datetime.fromisoformat(waits["moment"]) - now < timedelta(minutes=3)
+    assert timedelta(minutes=9) < datetime.fromisoformat(patient["moment"]) - now < timedelta(minutes=13)
     assert datetime.fromisoformat(last_look["moment"]) == soon + timedelta(hours=6)
     assert gone_on == complete == {"returned": None}
     told = {name: json.loads((tmp_path / f"{name}.json").read_text()) for name in ("waits", "old", "complete")}
