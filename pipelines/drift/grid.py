@@ -78,8 +78,8 @@ def make_grid(table: pa.Table, *, bins: int = BINS, before: Grid | None = None) 
     """The grid of `table`: the same for the same rows. Columns that `before` knows in the same kind keep their bins.
 
     A number column of at most `bins` different values has a bin for each; another has bins of equally many rows, as far
-    as equal values allow, of which the first and the last are halved four times more. Text has a bin for each of its 128 most frequent values. Of more than 200,000 rows, that many
-    are looked at, evenly spaced.
+    as equal values allow, of which the first and the last are halved four times more. Text has a bin for each of its
+    128 most frequent values. Of more than 200,000 rows, that many are looked at, evenly spaced.
     """
     known = dict(before.columns) if before else {}
     step = -(-table.num_rows // _ROWS) or 1
