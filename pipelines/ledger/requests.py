@@ -15,14 +15,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, Self
 
 from pipelines.errors import ConfigError, IntegrityError, shorten
-from pipelines.ledger import lease
+from pipelines.ledger import lease, verdicts
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.swap import Changes, swap
 from pipelines.storage.files import json_bytes
 
 BRANCH = "decisions"
 KEY_LIMIT, REASON_LIMIT = 250, 500
+NIGHT = "night"  # who asked, where a night decided it
 _PATIENCE = timedelta(hours=24)
+# What holds a request back when the newest night said it: one that a night decided on has passed the other guards.
+_HELD = {True: frozenset({"data_bug", "broken"}), False: frozenset({"data_bug", "broken", "over_budget", "cooldown"})}
+# Where nights have ended, none will let go.
+_STALE = timedelta(hours=48)
 State = Literal["open", "claimed", "done"]
 
 
@@ -145,9 +150,16 @@ def open_requests(ledger: Ledger) -> tuple[Asked, ...]:
 
 
 def due(ledger: Ledger, now: datetime | None = None) -> tuple[str, ...]:
-    """The keys of open requests that somebody should wake now, as of the last fetch."""
+    """The keys of open requests that somebody should wake now, as of the last fetch.
+
+    While the newest night says that the data look broken, or that no retraining is to be tried, none is; nor is what
+    others than a night ask for while it says that the budget is spent or a cooldown lasts: the next night decides.
+    """
     moment = now or datetime.now(UTC)
-    return tuple(item.key for item in open_requests(ledger) if item.due(moment))
+    verdict = _newest_verdict(ledger, moment)
+    return tuple(
+        item.key for item in open_requests(ledger) if item.due(moment) and verdict not in _HELD[item.by == NIGHT]
+    )
 
 
 def find(ledger: Ledger, key: str) -> Asked | None:
@@ -175,6 +187,13 @@ def _opened(item: Asked) -> Asked:
 
 def _moved(before: Asked, after: Asked) -> Changes:
     return {_path(before): None} | {_path(after): _bytes(after)}
+
+
+def _newest_verdict(ledger: Ledger, now: datetime) -> str:
+    day = verdicts.last_day(ledger)
+    newest = verdicts.newest(ledger, day, day)[day] if day else {}
+    fresh = newest and now - datetime.fromisoformat(newest["at"]) < _STALE
+    return str(newest["verdict"]) if fresh else ""
 
 
 def _holder(ledger: Ledger) -> str | None:

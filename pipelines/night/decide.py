@@ -77,7 +77,7 @@ def _result(ledger: Ledger, kept: dict[str, Any], day: date) -> StageResult:
     retrain = False
     if kept["verdict"] == "retrain":
         reason = "".join(letter if letter.isprintable() else " " for letter in kept["sentence"])
-        retrain = requests.ask(ledger, _key(day), reason[: requests.REASON_LIMIT], "night").state == "open"
+        retrain = requests.ask(ledger, _key(day), reason[: requests.REASON_LIMIT], requests.NIGHT).state == "open"
     return StageResult(
         summary={
             "day": day.isoformat(),

@@ -9,12 +9,12 @@ import sys
 import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from pipelines.errors import ConfigError, IntegrityError
-from pipelines.ledger import Ledger, lease, requests
+from pipelines.ledger import Ledger, lease, requests, verdicts
 from pipelines.ledger.requests import Asked
 
 ONE, TWO = "2024-02-05-20260101T000000Z-abcdef", "2024-02-06-20260102T000000Z-123456"
@@ -131,6 +131,28 @@ def test_the_claim_of_a_run_at_work_is_left_alone(world):
     assert requests.reopen_gone(world.ledger) == ()
     requests.ask(world.ledger, "vendor-2", "prices moved", "test")
     assert keys(requests.open_requests(world.ledger)) == {"vendor-2"}
+
+
+@pytest.mark.parametrize(
+    ("verdict", "woken"),
+    [
+        ("wait", {"vendor-1", "night-2024-02-04"}),
+        ("retrain", {"vendor-1", "night-2024-02-04"}),
+        ("cooldown", {"night-2024-02-04"}),
+        ("over_budget", {"night-2024-02-04"}),
+        ("broken", set()),
+        ("data_bug", set()),
+    ],
+)
+def test_the_newest_night_may_hold_requests_back(world, verdict, woken):
+    requests.ask(world.ledger, "vendor-1", "prices moved", "test")
+    requests.ask(world.ledger, "night-2024-02-04", "age fired", requests.NIGHT)
+    for day, said in ((date(2024, 2, 4), "retrain"), (date(2024, 2, 5), verdict)):
+        decision = {"day": day.isoformat(), "verdict": said, "evidence_sha256": "a" * 64}
+        verdicts.record(world.ledger, day, decision, {})
+    assert set(requests.due(world.ledger)) == woken
+    # Nobody waits for a night where nights have ended.
+    assert len(requests.due(world.ledger, datetime.now(UTC) + timedelta(days=3))) == 2
 
 
 CHILD = """
