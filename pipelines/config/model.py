@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
@@ -31,6 +32,13 @@ class Task(StrEnum):
     BINARY = "binary"
     MULTICLASS = "multiclass"
     REGRESSION = "regression"
+
+
+METRICS: Mapping[Task, tuple[str, ...]] = {
+    Task.BINARY: ("auc", "pr_auc", "log_loss", "brier", "calibration_error"),
+    Task.MULTICLASS: ("log_loss", "accuracy", "auc"),
+    Task.REGRESSION: ("rmse", "mae", "r2"),
+}
 
 
 class Role(StrEnum):
@@ -219,4 +227,13 @@ class Model(Strict):
     def _validation_inside_training(self) -> Self:
         if self.window.validation_days >= self.window.train_days:
             raise ValueError("window.validation_days must be smaller than window.train_days: it is cut from it")
+        return self
+
+    @model_validator(mode="after")
+    def _metrics_of_the_task(self) -> Self:
+        for name in ("performance", "estimated_performance"):
+            metric = getattr(getattr(self.policy, name), "metric", None)
+            if metric is not None and metric not in METRICS[self.task]:
+                known = ", ".join(METRICS[self.task])
+                raise ValueError(f"policy.{name}.metric: {metric} is no metric of a {self.task} model; use {known}")
         return self
