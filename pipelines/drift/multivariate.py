@@ -129,17 +129,9 @@ def _judged(values: NDArray[Any], texts: list[bool], folds: list[NDArray[Any]], 
             random_state=seed,
         )
         with threadpool_limits(1, "openmp"):  # of so few rows, threads are slower than one, and on a busy machine far
-            trees.fit(values[known], label[known], sample_weight=_weights(label[known]))
+            trees.fit(values[known], label[known])
             scores[held] = trees.predict_proba(values[held])[:, 1]
     return scores
-
-
-def _weights(label: NDArray[Any]) -> NDArray[Any]:
-    """Both sides weigh the same, however many rows they have."""
-    import numpy as np
-
-    weights: NDArray[Any] = len(label) / (2 * np.bincount(label, minlength=2))[label]
-    return weights
 
 
 def _summed_up(reference: NDArray[Any], current: NDArray[Any], rows: int, seed: int) -> Separability:
