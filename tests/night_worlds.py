@@ -71,9 +71,10 @@ class Nights:
         found: dict[str, Any] = stories.last_json(done)
         return found
 
-    def ingest(self, number: int) -> None:
-        """Take in a day again, corrected or not."""
-        done = stories.evergreen(self.settings, "ingest", "tiny", "--from", str(self.day(number)))
+    def ingest(self, first: int, last: int | None = None) -> None:
+        """Take in days again, corrected or not."""
+        days = ("--from", str(self.day(first)), "--to", str(self.day(first if last is None else last)))
+        done = stories.evergreen(self.settings, "ingest", "tiny", *days)
         assert done.returncode == 0, done.stderr
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from pipelines.drift.compare import ColumnDrift, compare
 from pipelines.drift.grid import Grid
 from pipelines.drift.profile import Profile, merge_all
+from pipelines.drift.rank import Ranked, rank, score
 from pipelines.ledger import nights
 from pipelines.night.grids import Grids, features_kind, labels_kind
 from pipelines.night.watch import Watch, Watched
@@ -46,9 +47,10 @@ def drifted(
         grids.labels,
     )
     importance = _weights(champion, watch.model.monitoring.columns_off)
+    ranked = rank(moved, importance)
     facts = DriftFacts(
-        score=sum(item.effect * importance.get(item.name, 0.0) for item in moved),
-        columns=_ranked(moved, importance),
+        score=score(ranked),
+        columns=tuple(_fact(item) for item in ranked),
         prediction=max((item.effect for item in predicted), default=None),
         label=max((item.effect for item in labelled), default=None),
         separability=separability,
@@ -95,9 +97,6 @@ def _weights(champion: Watched, off: Sequence[str]) -> dict[str, float]:
     return {name: share for name, share in champion.reference.importance.items() if name not in off}
 
 
-def _ranked(moved: Iterable[ColumnDrift], importance: Mapping[str, float]) -> tuple[ColumnFact, ...]:
-    facts = [
-        ColumnFact(item.name, item.effect, importance.get(item.name, 0.0), item.null_shift, item.unseen_share)
-        for item in moved
-    ]
-    return tuple(sorted(facts, key=lambda fact: (-fact.effect * fact.importance, -fact.effect, fact.name)))
+def _fact(item: Ranked) -> ColumnFact:
+    drift = item.drift
+    return ColumnFact(drift.name, drift.effect, item.importance, drift.null_shift, drift.unseen_share)
