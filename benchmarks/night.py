@@ -53,7 +53,7 @@ def _nights(place: Place, first: date, count: int) -> list[dict[str, Timed]]:
 
 
 def _one(place: Place, day: date) -> dict[str, Timed]:
-    asked = json.dumps({"day": day.isoformat()})
+    asked = json.dumps({"day": day.isoformat(), "night": True})
     words = ("--model", place.folder.name, "--params", asked)
     return {name: place.evergreen("stage", name, *words, log=f"{day}-{name}") for name in STEPS}
 
