@@ -14,6 +14,8 @@ COMMANDS = (
     "run",
     "stage",
     "predict",
+    "score",
+    "monitor",
     "reproduce",
     "request",
     "decide",
@@ -53,6 +55,8 @@ def test_every_command_has_help(settings: Settings, command: str) -> None:
         (("stage", "train"), "--model and --run are needed"),
         (("ingest", "tiny", "--from", "2024-02-30"), "'2024-02-30' is not a day"),
         (("predict", "tiny", "--date", "2024-01-05"), "no ledger yet"),
+        (("score", "tiny", "--date", "2024-01-05"), "no ledger yet"),
+        (("monitor", "tiny", "--date", "2024-02-30"), "'2024-02-30' is not a day"),
     ],
 )
 @pytest.mark.usefixtures("tiny_model")
