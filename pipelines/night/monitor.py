@@ -11,7 +11,6 @@ from pipelines.config.load import find_model, load_model
 from pipelines.config.model import Model
 from pipelines.config.names import STATIC
 from pipelines.config.settings import Settings
-from pipelines.ledger import champion as champions
 from pipelines.ledger import nights
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.manifest import Manifest, load_manifest
@@ -22,6 +21,7 @@ from pipelines.night.learn import learn
 from pipelines.night.quality import Quality
 from pipelines.night.score import scratch_folder
 from pipelines.night.separate import separate
+from pipelines.night.standing import champion_of
 from pipelines.night.version import Named, Version
 from pipelines.night.watch import Watch, Watched
 from pipelines.policy.evidence import ChampionFacts, Evidence
@@ -53,7 +53,7 @@ def monitor(settings: Settings, model: str, day: date, say: Progress, *, now: da
 def _watch(
     settings: Settings, ledger: Ledger, model: Model, day: date, scratch: Path, now: datetime, say: Progress
 ) -> Watch:
-    standing = champions.current(ledger)
+    standing = champion_of(ledger, day)
     champion = None
     if standing is not None:
         version = Version.bring(settings, ledger, Named.champion(standing), scratch / "champion")

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from pipelines.config.settings import Settings
 from pipelines.drift.profile import profile
 from pipelines.errors import EvergreenError, IntegrityError, NothingToDo, shorten
-from pipelines.ledger import champion as champions
 from pipelines.ledger import nights
+from pipelines.ledger.champion import Champion
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.manifest import Partition
 from pipelines.night import rows
@@ -30,6 +30,7 @@ from pipelines.night.predictions import (
     version_name,
 )
 from pipelines.night.shadow import shadow_of
+from pipelines.night.standing import champion_of
 from pipelines.night.version import Named, Role, Version
 from pipelines.stages.context import Progress
 
@@ -91,21 +92,30 @@ class Scored:
 
 
 def score(
-    settings: Settings, model: str, day: date, say: Progress, *, shadow: str = "off", now: datetime | None = None
+    settings: Settings,
+    model: str,
+    day: date,
+    say: Progress,
+    *,
+    shadow: str = "off",
+    by: Champion | None = None,
+    now: datetime | None = None,
 ) -> Scored:
     """Score the events of `day` with the champion, and in the `shadow` modes `previous` and `challenger` another too.
+
+    The champion is the one of that night, unless the caller names another (`by`).
 
     A version that has scored the day before is not asked again: its file is what was known then, whatever has been
     corrected since. The champion's scores do not wait for a shadow's: what goes wrong there becomes a note.
 
     Raises:
-        NothingToDo: there is no champion.
+        NothingToDo: there is no champion, or none that has not learnt from that day.
         DataError: the day's events are not in the ledger.
         IntegrityError: a version's, a partition's or an earlier prediction's bytes are not what the ledger says.
         PassingFault: ledger, remote or predictions cannot be reached; repeating it is safe.
     """
     ledger = Ledger.open(settings, model)
-    standing = champions.current(ledger)
+    standing = by or champion_of(ledger, day)
     if standing is None:
         raise NothingToDo(
             "there is no champion yet", where=model, remedy=f"`evergreen run {model}` makes the first one"

@@ -62,7 +62,7 @@ def predict(settings: Settings, model: str, day: date, out: Path | None, say: Pr
         raise InputError("there is no champion yet", where=model, remedy=f"`evergreen run {model}` makes the first one")
     if out is not None:
         return _anew(settings, ledger, standing, day, out, say)
-    done = score(settings, model, day, say).champion
+    done = score(settings, model, day, say, by=standing).champion
     return Predicted(model, done.version, done.run, day, done.rows, done.mean, done.file)
 
 
