@@ -9,6 +9,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from pipelines.drift.thinning import thinned
 from pipelines.errors import IntegrityError
 
 if TYPE_CHECKING:
@@ -81,15 +82,14 @@ def make_grid(table: pa.Table, *, bins: int = BINS, before: Grid | None = None) 
     as equal values allow, of which the first and the last are halved four times more. Text has a bin for each of its
     128 most frequent values. Of more than 200,000 rows, that many are looked at, evenly spaced.
     """
-    known = dict(before.columns) if before else {}
-    step = -(-table.num_rows // _ROWS) or 1
+    known, table = dict(before.columns) if before else {}, thinned(table, _ROWS)
     for name, column in zip(table.column_names, table.columns, strict=True):
         kind = kind_of(column.type)
         if name in known and known[name].kind == kind:
             continue
         known.pop(name, None)
         if kind == "number":
-            known[name] = Edges(tuple(_edges(_finite(column)[::step], bins)))
+            known[name] = Edges(tuple(_edges(_finite(column), bins)))
         elif kind == "text":
             known[name] = Categories(_frequent(column))
     return Grid(known)

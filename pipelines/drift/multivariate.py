@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipelines.drift.grid import counted, kind_of
+from pipelines.drift.thinning import thinned
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -49,15 +50,6 @@ def separability(reference: pa.Table, current: pa.Table, seed: int) -> Separabil
     scores = _judged(values, texts, [_stretches(side.num_rows, FOLDS) for side in sides], seed)
     split = sides[0].num_rows
     return _summed_up(scores[:split], scores[split:], rows, seed)
-
-
-def thinned(table: pa.Table, rows: int) -> pa.Table:
-    """At most `rows` rows of `table`, evenly spaced."""
-    import numpy as np
-
-    if table.num_rows <= rows:
-        return table
-    return table.take(np.linspace(0, table.num_rows - 1, rows).astype(np.int64))
 
 
 def _usable(reference: pa.Table, current: pa.Table, name: str) -> bool:

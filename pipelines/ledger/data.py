@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -43,8 +43,11 @@ def publish(
     arrivals: Sequence[Arrival],
     message: str,
     progress: Callable[[str], None] = lambda _: None,
+    grids: Mapping[str, dict[str, Any]] | None = None,
 ) -> str:
     """Take `arrivals` in and return the head of `data` that holds them all.
+
+    `grids`, by table, are kept with them where a table has none yet.
 
     `revision`, `path` and `md5` of the partitions are filled in here: a partition seen for the first time is revision
     1, other bytes for a known one are the next revision, and the same bytes judged by the same suite with the same
@@ -58,7 +61,7 @@ def publish(
         _check(arrival)
     folder = settings.workspaces / ledger.model / "data"
     with locked(folder.with_suffix(".lock"), what="the ledger's data", seconds=600):
-        return _Publication(settings, ledger, folder, arrivals, message, progress).run()
+        return _Publication(settings, ledger, folder, arrivals, message, progress, grids or {}).run()
 
 
 class _Publication:
@@ -70,9 +73,10 @@ class _Publication:
         arrivals: Sequence[Arrival],
         message: str,
         progress: Callable[[str], None],
+        grids: Mapping[str, dict[str, Any]],
     ) -> None:
         self._settings, self._ledger, self._folder = settings, ledger, folder
-        self._arrivals, self._message, self._progress = arrivals, message, progress
+        self._arrivals, self._message, self._progress, self._grids = arrivals, message, progress, grids
         self._md5: dict[Path, str] = {}
         self._new: dict[str, Path] = {}
         self._store: Store | None = None
@@ -108,6 +112,8 @@ class _Publication:
             manifest_path(table, month): manifest.file(table, month) for table, month in touched
         }
         changes |= self._profiles(head, fresh)
+        known = load_grids(self._ledger, self._grids, head)
+        changes |= {_grid_path(table): json_bytes(grid) for table, grid in self._grids.items() if table not in known}
         with_bytes = sorted({(item.table, item.month) for item, _ in fresh if item.md5 in self._new})
         if with_bytes:
             changes |= self._bytes(manifest, with_bytes)
@@ -166,6 +172,16 @@ class _Publication:
         return {path: json_bytes({"format": 1, "profiles": profiles}) for path, profiles in shards.items()}
 
 
+def load_grids(ledger: Ledger, tables: Iterable[str], commit: str | None = None) -> dict[str, dict[str, Any]]:
+    """Table to the grid by which its partitions are profiled, as JSON, at `commit` (default: the head of `data`)."""
+    at = commit or ledger.head("data")
+    if at is None:
+        return {}
+    names = list(tables)
+    found = ledger.read_many((at, _grid_path(table)) for table in names)
+    return {table: json.loads(content) for table in names if (content := found[at, _grid_path(table)])}
+
+
 def load_profiles(ledger: Ledger, partitions: Iterable[Partition], commit: str | None = None) -> list[dict[str, Any]]:
     """The profiles of `partitions` at `commit` (default: the head of `data`), in their order, where there are any."""
     at = commit or ledger.head("data")
@@ -178,6 +194,10 @@ def load_profiles(ledger: Ledger, partitions: Iterable[Partition], commit: str |
     found = ledger.read_many((at, path) for path, _ in wanted)
     shards = {path: json.loads(content)["profiles"] for (_, path), content in found.items() if content}
     return [shards[path][name] for path, name in wanted if name in shards.get(path, {})]
+
+
+def _grid_path(table: str) -> str:
+    return f"grids/{table}.json"
 
 
 def _check(arrival: Arrival) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from pipelines.errors import InputError, IntegrityError, PushRefused, shorten
 from pipelines.ledger.git import Ledger
+from pipelines.ledger.months import months_between
 from pipelines.storage.files import json_bytes
 
 BRANCH = "nights"
@@ -45,7 +46,7 @@ def read(ledger: Ledger, kind: str, months: Iterable[str]) -> dict[date, Value]:
 
 def days(ledger: Ledger, kind: str, first: date, last: date) -> dict[date, Value]:
     """Day to value of `kind` from `first` to `last`, both included; reads only their months. Raises as `read` does."""
-    found = read(ledger, kind, _months(first, last))
+    found = read(ledger, kind, months_between(first, last))
     return {day: value for day, value in found.items() if first <= day <= last}
 
 
@@ -163,10 +164,3 @@ def _name(name: str) -> str:
     if not _NAME.match(name):
         raise InputError(f"{shorten(repr(name))} is not a kind of record", where=BRANCH, remedy="use a-z, 0-9 and /")
     return name
-
-
-def _months(first: date, last: date) -> list[str]:
-    """`2013-01` and so on, from the month of `first` to that of `last`."""
-    count = (last.year - first.year) * 12 + last.month - first.month + 1
-    steps = (first.year * 12 + first.month - 1 + number for number in range(count))
-    return [f"{step // 12:04d}-{step % 12 + 1:02d}" for step in steps]

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pipelines.config import names
 from pipelines.config.model import Model
+from pipelines.drift.grid import Grid, make_grid
 from pipelines.drift.profile import profile
+from pipelines.drift.thinning import thinned
 from pipelines.errors import DataError
 from pipelines.ledger.data import Arrival, Manifest, Partition
 from pipelines.night.report import Fate, Outcome
@@ -26,11 +28,15 @@ if TYPE_CHECKING:
 
 HISTORY = 28
 FETCHES = 8
+GRID_FILES, GRID_ROWS = 20, 200_000
 
 
 @dataclass
 class Inspector:
-    """Examines partitions of one model against what the ledger's `manifest` knows; `folder` takes the copies."""
+    """Examines partitions of one model against what the ledger's `manifest` knows; `folder` takes the copies.
+
+    A table that has none of `grids` yet gets one of the first accepted partitions that are examined together.
+    """
 
     model: Model
     suite: Suite
@@ -38,6 +44,7 @@ class Inspector:
     manifest: Manifest
     folder: Path
     progress: Callable[[str], None]
+    grids: dict[str, Grid]
     outcomes: list[Outcome] = field(default_factory=list)
 
     def examine(self, table: str, partitions: Sequence[str]) -> list[Arrival]:
@@ -117,7 +124,26 @@ class Inspector:
         verdicts = list(judge_many(self.suite, table, readable(), self.model, history))
         for case, verdict in zip(heard, verdicts, strict=True):
             _decide(case, verdict)
+        if table not in self.grids:
+            self._begin_grid(table, [(case, case.file) for case in cases if case.file])
         return cases
+
+    def _begin_grid(self, table: str, accepted: Sequence[tuple[Arrival, Path]]) -> None:
+        """Make the grid of `table` of these partitions, spread over all of them, and count them by it."""
+        import pyarrow as pa
+
+        if not accepted:
+            return
+        step = -(-len(accepted) // GRID_FILES)
+        some = [thinned(self._read(path), GRID_ROWS // GRID_FILES) for _, path in accepted[::step]]
+        # Another schema than the first one's does not fit into one table; there are few, if any.
+        grid = make_grid(pa.concat_tables([data for data in some if data.schema.equals(some[0].schema)]))
+        self.grids[table] = grid
+        for case, path in accepted:
+            case.profile = profile(self._read(path), grid)
+
+    def _read(self, path: Path) -> pa.Table:
+        return parquet.load(path, self.model.validation)[1]
 
     def _open(self, table: str, partition: str, fetched: Fetched) -> tuple[Arrival, pa.Table | None]:
         item = Partition(
@@ -142,7 +168,7 @@ class Inspector:
             # Without its place: that is a temporary name, and the same bytes must give the same reason.
             reason = "; ".join(text for text in (error.what, error.remedy) if text)
             return Arrival(replace(item, verdict="quarantined", suite=self._unreadable(table), reasons=(reason,))), None
-        return Arrival(replace(item, rows=data.num_rows), fetched.path, profile(data)), data
+        return Arrival(replace(item, rows=data.num_rows), fetched.path, profile(data, self.grids.get(table))), data
 
 
 def _decide(case: Arrival, verdict: Verdict) -> None:

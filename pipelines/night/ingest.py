@@ -13,8 +13,9 @@ from pipelines.config import names
 from pipelines.config.load import find_model, load_model
 from pipelines.config.model import Model, Role
 from pipelines.config.settings import Settings
+from pipelines.drift.grid import Grid
 from pipelines.errors import ConfigError, DataError
-from pipelines.ledger.data import Arrival, Manifest, load_manifest, publish
+from pipelines.ledger.data import Arrival, Manifest, load_grids, load_manifest, publish
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.months import months_between
 from pipelines.night.arrivals import HISTORY, Inspector
@@ -49,14 +50,16 @@ def ingest(
     outcomes: list[Outcome] = []
     months = _months(first, last)
     manifest = load_manifest(ledger, months=months)
+    grids = {table: Grid.from_json(grid) for table, grid in load_grids(ledger, model.tables).items()}
     for batch in _batches(model, days):
         with _scratch(settings) as copies:
-            inspector = Inspector(model, suite, source, manifest, Path(copies), progress)
+            inspector = Inspector(model, suite, source, manifest, Path(copies), progress, grids)
             arrivals = [arrival for table, wanted in batch for arrival in inspector.examine(table, wanted)]
             outcomes += inspector.outcomes
             if arrivals:
                 progress(f"publishing {len(arrivals)} partitions")
-                publish(settings, ledger, arrivals, _message(model_name, arrivals), progress)
+                made = {table: grid.to_json() for table, grid in grids.items()}
+                publish(settings, ledger, arrivals, _message(model_name, arrivals), progress, made)
                 manifest = load_manifest(ledger, months=months)
                 outcomes += [_outcome(arrival, manifest) for arrival in arrivals]
     seconds = round(time.monotonic() - started, 2)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import InputError, IntegrityError, PassingFault
-from pipelines.ledger.data import Arrival, build_window, load_manifest, load_profiles, publish
+from pipelines.ledger.data import Arrival, build_window, load_grids, load_manifest, load_profiles, publish
 from pipelines.ledger.manifest import Partition
 
 DAY = date(2024, 1, 1)
@@ -298,3 +298,12 @@ def test_what_the_remote_was_given_is_synced_before_the_ledger_names_it(world, m
     monkeypatch.setattr(remotes, "_sync", sync)
     world.publish(*world.days(1))
     assert sorted(synced) == sorted(stored(world))
+
+
+def test_the_first_grid_of_a_table_stays(world):
+    """It comes with the first profiles; whoever made another one meanwhile gives way."""
+    assert load_grids(world.ledger, ["orders"]) == {}
+    first, second = world.days(2)[::2]
+    publish(world.settings, world.ledger, [first], "Ingest", grids={"orders": {"n": 1}})
+    publish(world.settings, world.ledger, [second], "Ingest", grids={"orders": {"n": 2}, "skies": {"n": 3}})
+    assert load_grids(world.fresh(), ["orders", "skies", "none"]) == {"orders": {"n": 1}, "skies": {"n": 3}}

@@ -12,8 +12,10 @@ import pyarrow.compute as pc
 import pytest
 from support import TinyModel, write_tiny_model
 
+from pipelines.drift.grid import Grid, grid_id
+from pipelines.drift.profile import merge_all
 from pipelines.errors import ConfigError, DataError, PassingFault
-from pipelines.ledger.data import load_manifest
+from pipelines.ledger.data import load_grids, load_manifest, load_profiles
 from pipelines.ledger.git import Ledger
 from pipelines.night import ingest as module
 from pipelines.night.ingest import ingest
@@ -60,6 +62,34 @@ def test_everything_is_taken_in_byte_for_byte_with_its_profile(settings, tiny, t
     assert item.sha256 == sha256_file(tiny.path("orders", date(2024, 1, 2)))
     assert (item.revision, item.rows, item.source) == (1, ROWS, "orders/2024-01-02.parquet")
     assert b'"2024-01-02"' in ledger.read("data", "profiles/orders/2024-01.json")
+
+
+def test_the_first_ingest_makes_the_grids_and_later_ones_keep_them(settings, tiny, take):
+    take(last=tiny.day(1))
+    ledger = Ledger.open(settings, "tiny")
+    grids = load_grids(ledger, ["orders", "skies", "stores", "none"])
+    assert {"orders", "skies"} <= set(grids)
+    assert "none" not in grids
+    take()
+    ledger.fetch()
+    assert load_grids(ledger, grids) == grids
+    manifest, grid = load_manifest(ledger), Grid.from_json(grids["orders"])
+    partitions = [manifest.accepted("orders", tiny.day(number).isoformat()) for number in range(4)]
+    whole = merge_all(load_profiles(ledger, partitions))["columns"]
+    for name, bins in grid.columns.items():
+        assert whole[name]["grid"] == grid_id(bins)
+        assert sum(whole[name]["hist"]) == whole[name].get("finite", 4 * ROWS - whole[name]["nulls"])
+
+
+def test_what_is_quarantined_makes_no_grid(settings, tiny, take):
+    correct(tiny, tiny.first, sentinel)
+    take(last=tiny.first)
+    ledger = Ledger.open(settings, "tiny")
+    assert not load_manifest(ledger).accepted("orders", tiny.first.isoformat())
+    assert "orders" not in load_grids(ledger, ["orders"])
+    take()
+    ledger.fetch()
+    assert max(load_grids(ledger, ["orders"])["orders"]["columns"]["distance"]["values"]) > 0
 
 
 def test_a_correction_is_a_new_revision_beside_the_old(settings, tiny, take):
