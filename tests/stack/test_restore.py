@@ -10,8 +10,6 @@ from stack.machine.place import timed, wait_for
 from stack.machine.stack import Stack
 
 MODEL, STORE = "kept", "evergreen-store"
-# What of the stages' volume is only a copy: it must all be made again from ledger and store.
-COPIES = ("cache", "workspaces", "mirrors", "dvc", "results")
 
 
 def test_wiped_and_restored_it_reproduces(stack: Stack, tmp_path: Path) -> None:
@@ -25,8 +23,8 @@ def test_wiped_and_restored_it_reproduces(stack: Stack, tmp_path: Path) -> None:
     with timed("wipe"):
         ledger = stack.compose.container("ledger").id
         stack.docker.docker("stop", "--time", "5", ledger)
-        in_volumes(stack, f"import shutil; shutil.rmtree('/ledgers/{MODEL}.git')")
-        in_volumes(stack, f"import shutil; [shutil.rmtree('/evergreen/' + name, True) for name in {COPIES!r}]")
+        stack.in_volumes(f"import shutil; shutil.rmtree('/ledgers/{MODEL}.git')")
+        stack.forget()
         for key in objects:
             stack.machine.s3().delete_object(Bucket=STORE, Key=key)
         assert probes.keys(stack.machine, STORE) == []
@@ -34,7 +32,7 @@ def test_wiped_and_restored_it_reproduces(stack: Stack, tmp_path: Path) -> None:
         for key in objects:
             stack.machine.s3().upload_file(str(tmp_path / key), STORE, key)
         evergreen = ["restore", f"/evergreen/backup/{MODEL}.bundle", "--root", "/ledgers"]
-        in_volumes(stack, f"import sys; sys.argv[1:] = {evergreen!r}; from pipelines.cli.main import main; main()")
+        stack.in_volumes(f"import sys; sys.argv[1:] = {evergreen!r}; from pipelines.cli.main import main; main()")
         stack.docker.docker("start", ledger)
         wait_for(stack.compose.settled, "every service is healthy", 60, 1)
     assert probes.refs(stack.compose, MODEL) == before
@@ -53,14 +51,3 @@ def saved(stack: Stack, folder: Path) -> list[str]:
         (folder / key).parent.mkdir(parents=True, exist_ok=True)
         stack.machine.s3().download_file(STORE, key, str(folder / key))
     return keys
-
-
-def in_volumes(stack: Stack, script: str) -> None:
-    """Run a few lines of Python where both the ledgers and the stages' volume are mounted."""
-    ledger = stack.compose.container("ledger")
-    volume = next(mount["Name"] for mount in ledger.found["Mounts"] if mount["Destination"] == "/ledgers")
-    known = dict(item.split("=", 1) for item in ledger.found["Config"]["Env"])
-    mounts = ("--volume", f"{volume}:/ledgers", "--volume", f"{known['EVERGREEN_TASK_VOLUME']}:/evergreen")
-    hard = ("--rm", "--network", "none", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL")
-    image = ledger.found["Config"]["Image"]
-    stack.docker.docker("run", *hard, *mounts, "--entrypoint", "python", image, "-c", script)

@@ -22,6 +22,7 @@ FAULTS: dict[str, dict[str, Any]] = {
 def test_a_share_of_failing_requests_heals(stack: Stack, number: int, kind: str) -> None:
     stack.ready(MODEL)
     as_of = str(stack.models.day(34 + 3 * number))
+    stack.forget()  # or hardly anything would be read
     with stack.machine.faults.during(**FAULTS[kind]):
         done = stack.retrain(MODEL, f"s3-{kind}", as_of=as_of)
         assert stack.machine.faults.counts()["faults"] > 3

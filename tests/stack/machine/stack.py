@@ -37,6 +37,10 @@ class Retrained:
         return (self.ended - self.asked).total_seconds()
 
 
+# What of the stages' volume is only a copy.
+COPIES = ("cache", "workspaces", "mirrors", "dvc", "results")
+
+
 @dataclass
 class Stack:
     """What the stories drive."""
@@ -122,6 +126,20 @@ class Stack:
         place = ("--network", inside.containers.network, "--volume", f"{inside.containers.volume}:/evergreen")
         hard = ("--rm", "--read-only", "--tmpfs", "/tmp:size=2g,mode=1777", "--cap-drop", "ALL")
         return self.docker.docker("run", *hard, *place, *env, str(inside.containers.image), *argv, timeout=seconds)
+
+    def in_volumes(self, script: str) -> None:
+        """Run a few lines of Python where both the ledgers and the stages' volume are mounted."""
+        ledger = self.compose.container("ledger")
+        volume = next(mount["Name"] for mount in ledger.found["Mounts"] if mount["Destination"] == "/ledgers")
+        known = dict(item.split("=", 1) for item in ledger.found["Config"]["Env"])
+        mounts = ("--volume", f"{volume}:/ledgers", "--volume", f"{known['EVERGREEN_TASK_VOLUME']}:/evergreen")
+        hard = ("--rm", "--network", "none", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL")
+        image = ledger.found["Config"]["Image"]
+        self.docker.docker("run", *hard, *mounts, "--entrypoint", "python", image, "-c", script)
+
+    def forget(self) -> None:
+        """Remove all that is only a copy, so that it must be made again from ledger and store."""
+        self.in_volumes(f"import shutil; [shutil.rmtree('/evergreen/' + name, True) for name in {COPIES!r}]")
 
     def mlflow_alias(self, model: str, alias: str) -> int | None:
         """The version that an alias of the registry names."""
