@@ -9,6 +9,8 @@ import typer
 from pipelines.cli.common import AsJson, ModelName, emit, log_line, tell
 from pipelines.config import names, settings
 
+_KNOWN = ("model", "day", "versions")
+
 
 def night(
     model: ModelName,
@@ -54,7 +56,15 @@ def _sentence(summary: dict[str, Any]) -> str:
         return f"skipped, {summary['skipped']}"
     if "verdict" in summary:
         return f"{summary['verdict']}. {summary.get('sentence', '')}"
-    return ", ".join(f"{key} {value}" for key, value in summary.items() if value not in (None, [], ""))
+    scored = [f"version {item['version']} scored {item['rows']:,} rows" for item in summary.get("versions", [])]
+    plain = [
+        f"{key} {_plain(value)}" for key, value in summary.items() if key not in _KNOWN and value not in (None, [])
+    ]
+    return ", ".join(scored + plain) or "done"
+
+
+def _plain(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def add_to(app: typer.Typer) -> None:
