@@ -83,9 +83,8 @@ def _verdict(
     if len(fired) < policy.needed:
         return "wait", f"{_waits(policy, answers, fired, evidence)}{corrected}"
     why = "; ".join(f"{answer.name} fired: {answer.sentence}" for answer in fired)
-    if stopped:
-        return stopped.verdict, f"Held back, {stopped.sentence}. {why}.{corrected}"
-    return "retrain", f"{why[:1].upper()}{why[1:]}.{corrected}"
+    told = f"{why[:1].upper()}{why[1:]}.{corrected}"
+    return (stopped.verdict, f"Held back, {stopped.sentence}. {told}") if stopped else ("retrain", told)
 
 
 def _waits(policy: Policy, answers: tuple[Answer, ...], fired: list[Answer], evidence: Evidence) -> str:

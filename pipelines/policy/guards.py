@@ -63,7 +63,7 @@ def _breaker(policy: Policy, evidence: Evidence, history: History) -> Guard:
         failed.append(item)
     open_until = failed[0].day + timedelta(days=rule.days) if failed else evidence.day
     holds = len(failed) >= rule.failures and evidence.day < open_until
-    told = f"the last {len(failed)} retrainings failed or were refused"
+    told = f"the last {len(failed)} retrainings failed or were refused" if failed else "the last retraining went well"
     return Guard("breaker", holds, "broken", f"{told}; none is tried before {open_until}" if holds else told)
 
 
