@@ -25,7 +25,7 @@ def ledger(settings: Settings) -> Ledger:
     """The ledger of `tiny`, beside a model without a ledger and a folder that is none."""
     for name in ("tiny", "young"):
         write_tiny_model(settings, name, days=1)
-    (settings.models / "broken").mkdir()
+    (settings.models / "unfinished").mkdir()
     return Ledger.open(settings, "tiny", create=True)
 
 
