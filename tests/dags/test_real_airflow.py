@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import stat
 import time
 import urllib.error
@@ -17,12 +16,13 @@ from typing import Any
 
 import psutil
 import pytest
+from airflows import ended, fetched, running, settings_in, wait
 from support import FIRST, write_tiny_model
 
 from pipelines import services
 from pipelines.config import settings as configuration
 from pipelines.config.settings import Settings
-from pipelines.demo.airflow_api import FINISHED, Airflow
+from pipelines.demo.airflow_api import Airflow
 from pipelines.errors import ConfigError
 from pipelines.ledger import Ledger
 from pipelines.ledger import champion as champions
@@ -51,32 +51,15 @@ WRONG = [
 ]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """The embedded services up, with models `tiny` and `other` and the broken folder `bad`."""
-    folder = tmp_path_factory.mktemp("real")
-    env = {
-        "EVERGREEN_HOME": str(folder / "home"),
-        "EVERGREEN_MODELS": str(folder / "models"),
-        "EVERGREEN_AIRFLOW_PORT": str(free_port()),
-        "EVERGREEN_MLFLOW_PORT": str(free_port()),
-    }
-    settings = configuration.load(env)
+    settings = settings_in(tmp_path_factory.mktemp("real"))
     for name in ("tiny", "other"):
         write_tiny_model(settings, name)
     (settings.models / "bad").mkdir()
-    try:
-        services.up(settings, lambda _: None)
+    with running(settings):
         yield settings
-    finally:
-        services.down(settings, lambda _: None)
 
 
 @pytest.fixture(scope="module")
@@ -85,19 +68,6 @@ def airflow(settings: Settings) -> Airflow:
     airflow = Airflow(components.airflow_address(settings), login.user, login.password)
     wait(lambda: airflow.knows("tiny__retrain") and airflow.knows("other__retrain") and airflow.knows("tiny__promote"))
     return airflow
-
-
-def wait(condition: Any, seconds: float = 300) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.3)
-    return found
-
-
-def ended(airflow: Airflow, dag: str, run: str) -> str:
-    state: str = wait(lambda: (now := airflow.state(dag, run)) in FINISHED and now)
-    return state
 
 
 def answer(airflow: Airflow, dag: str, conf: dict[str, Any]) -> int:
@@ -277,9 +247,3 @@ def stage_process(settings: Settings, stage: str) -> psutil.Process | None:
         if stage in line and "stage" in line and process.pid != os.getpid():
             return process
     return None
-
-
-def fetched(settings: Settings, model: str) -> Ledger:
-    ledger = Ledger.open(settings, model)
-    ledger.fetch()
-    return ledger
