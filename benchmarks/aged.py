@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 
 from pipelines.config import settings as configuration
-from pipelines.ledger import champion, decisions
+from pipelines.ledger import champion
 from pipelines.ledger.git import Ledger
 
 YEAR = 2013
@@ -50,19 +50,18 @@ def _earlier(ledger: Ledger, head: str, years: int, *, fill: bool) -> Iterator[t
 
 
 def _decisions(ledger: Ledger, years: int) -> int:
-    """One decision for every night that there was, in one commit."""
+    """One decision for every night that there was, with its evidence, in one commit."""
     head = ledger.head("decisions")
-    found = decisions.find(ledger, "night", limit=1)
-    if head is None or not found:
+    paths = [path for path in ledger.tree(head) if path.endswith(".r1.json")] if head else []
+    if head is None or not paths:
         return 0
-    path = next(name for name in ledger.tree(head, "decisions") if "-night-" in name)
-    content = ledger.read(head, path) or b""
-    stamp = path.rpartition("/")[2].partition("-night-")
     changes: dict[str, bytes | None] = {}
-    for number in range(365 * years):
-        day = date(YEAR, 12, 31) - timedelta(days=number)
-        folder = f"decisions/{day:%Y-%m}"
-        changes[f"{folder}/{day:%Y%m%d}{stamp[0][8:]}-night-{number:016x}.json"] = content
+    for folder in ("nights", "evidence"):
+        path = next(path for path in paths if path.startswith(folder))
+        content, day = ledger.read(head, path) or b"", path.rpartition("/")[2].partition(".")[0]
+        for number in range(1, 365 * years):
+            other = f"{date(YEAR, 11, 30) - timedelta(days=number)}"
+            changes[f"{folder}/{other[:7]}/{other}.r1.json"] = content.replace(day.encode(), other.encode())
     ledger.commit("decisions", changes, f"Age by {years} years", parent=head)
     return len(changes)
 

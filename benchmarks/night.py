@@ -33,9 +33,12 @@ def night(work: Path, nights: int, years: int = 10) -> Result:
     place.python("-m", "benchmarks.aged", place.folder.name, str(years), log="age")
     old = _nights(place, first + timedelta(days=nights + WARM_UP), nights)
     one, ten = (median(map(_whole, part)) for part in (young, old))
+    busy = [median(sum(step.cpu for step in steps.values()) for steps in part) for part in (young, old)]
     targets = [
         Target("a night of flights: ingest, score, monitor, decide", one, 25, "s"),
         Target(f"the same with {years} years of partitions, over one year", ten / one, 1.2, "x"),
+        Target("processor time of a night", busy[0], None, "s"),
+        Target(f"the same with {years} years, over one year", busy[1] / busy[0], None, "x"),
     ]
     times = {"one year": _steps(young), f"{years} years": _steps(old)}
     notes = [f"Medians of {nights} nights each, four processes a night; the first night of a champion is left out."]
