@@ -54,7 +54,7 @@ def test_a_retraining_waits(judge) -> None:
     decision = judge(OLD, performance=matured(*[CALM] * 20, STORM, STORM))
     assert decision.verdict == "wait"
     assert decision.sentence.startswith(
-        "Held back, the newest 3 days are out of the ordinary, for 2 nights now, at most 7 are waited for. age fired"
+        "Held back, the newest 3 days are out of the ordinary, for 2 nights now, at most 7 are waited for. Age fired"
     )
     assert judge(OLD, performance=matured(*[CALM] * 22)).verdict == "retrain"
 
