@@ -68,8 +68,9 @@ class Spread:
         used = whole > 0
         apart = (shares(table)[:, used] - whole[used]) / np.sqrt(whole[used])
         apart *= np.sqrt(table.sum(axis=1, keepdims=True))
-        # Products of days with days: as many eigenvalues as there are days suffice.
-        products = apart @ apart.T / (days - 1)
+        # Products of days with days have the same eigenvalues as those of bins with bins: the fewer are made. Without
+        # BLAS, whose threads wait for each other longer than this takes.
+        products = np.einsum("ik,jk->ij", *[apart if days < apart.shape[1] else apart.T] * 2) / (days - 1)
         total, raw = float(np.trace(products)), float(np.square(products).sum())
         # Of few days the sum of squares is too large; this takes out what their number alone adds.
         squares = (days - 1) ** 2 / ((days - 2) * (days + 1)) * (raw - total**2 / (days - 1))
