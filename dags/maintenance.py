@@ -25,7 +25,8 @@ with DAG(
     # Not longer than till the next: whoever sends beside another tells things twice.
     dagrun_timeout=timedelta(minutes=10),
     tags=[TAG, "maintenance"],
-    default_args={"owner": "evergreen"},
+    # A server that is just coming up should not leave a red mark.
+    default_args={"owner": "evergreen", "retries": 2, "retry_delay": timedelta(seconds=20)},
 ):
     ReapTask(task_id="reap")
     WakeTask(task_id="wake")

@@ -137,7 +137,8 @@ def test_passing_faults_are_outlasted_and_nothing_is_a_template(dags) -> None:
                 waits = [min(task["delay"] * task["backoff"] ** n, task["max_delay"]) for n in range(task["retries"])]
                 assert sum(waits) >= 600
             else:
-                assert task["retries"] == 0
+                # Maintenance comes again by itself.
+                assert task["retries"] == (2 if "maintenance" in dag["tags"] else 0)
 
 
 def test_the_form_has_typed_fields_with_the_models_defaults(dags) -> None:
