@@ -54,9 +54,12 @@ class Repeated(Strict):
 
 
 class DriftRule(Repeated):
-    """Drift of what `what` names over `threshold` (0 to 1; `separability` is how far its AUC is surely over 0.5)."""
+    """Drift of what `what` names over `threshold` (0 to 1; `separability` is how far its AUC is surely over 0.5).
 
-    what: Literal["features", "prediction", "label", "separability"] = "features"
+    `unseen` is the share of the newest rows whose value of some feature the champion's training days never had.
+    """
+
+    what: Literal["features", "prediction", "label", "separability", "unseen"] = "features"
     threshold: Threshold = 0.1
     days: Annotated[int, Field(ge=1, le=60)] = 3
     of: Annotated[int, Field(ge=1, le=60)] = 5
@@ -167,13 +170,15 @@ class Unsettled(Strict):
 
     They are while the newest `days` matured days lost a share `worse_by` more than expected of their scores, over and
     above what the newest `of` days did. After `at_most` nights of that it is no storm but the new world, and no
-    longer waited for. A request never waits.
+    longer waited for. A request never waits, nor does anybody once a share `unseen` of the newest rows holds a value
+    that the champion's training days never had: that is no storm either.
     """
 
     worse_by: Annotated[float, Field(gt=0, le=1e9)] = 0.1
     days: Annotated[int, Field(ge=1, le=60)] = 3
     of: Annotated[int, Field(ge=1, le=60)] = 14
     at_most: Annotated[int, Field(ge=1, le=60)] = 7
+    unseen: Annotated[float, Field(gt=0, le=1)] = 0.1
 
     @model_validator(mode="after")
     def _longer(self) -> Self:
@@ -196,6 +201,7 @@ class DataBug(Strict):
 
 # Found by replay on the first half of 2013 and kept for good on the second: see docs/decisions.
 USUAL: dict[str, Any] = {
+    "drift": {"what": "unseen", "threshold": 0.1, "days": 1, "of": 1},
     "performance": {"than": "expected", "worse_by": 0.04, "relative": True, "over_days": 14, "min_days": 7},
     "age": {"days": 14},
     "request": {},
@@ -205,7 +211,7 @@ TRIGGERS = ("drift", "performance", "estimated_performance", "age", "new_rows", 
 
 
 class Policy(Strict):
-    """A whole `policy`. Triggers that are named are the ones there are; with none named, the usual three, which wait
+    """A whole `policy`. Triggers that are named are the ones there are; with none named, the usual ones, which wait
     for settled days."""
 
     combine: Literal["any", "all"] | AtLeast = "any"

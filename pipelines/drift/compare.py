@@ -73,7 +73,7 @@ def _compared(name: str, bins: Bins, reference: Profile, current: Profile, days:
         psi=measures.psi(now, before),
         wasserstein=moved,
         null_shift=_missing_share(current) - _missing_share(reference),
-        unseen_share=_unseen(reference, current) if bins.kind == "text" else 0.0,
+        unseen_share=unseen(reference, current) if bins.kind == "text" else 0.0,
         effect=effect(before, now, daily, ordered=bins.kind == "number"),
         rows_reference=reference["count"],
         rows_current=current["count"],
@@ -103,7 +103,8 @@ def _deviation(column: Profile) -> float | None:
     return math.sqrt(found) if found else None
 
 
-def _unseen(reference: Profile, current: Profile) -> float:
+def unseen(reference: Profile, current: Profile) -> float:
+    """The share of a text column's current rows whose value the reference never had; both counted by the same bins."""
     if not current["count"]:
         return 0.0
     if not reference["other"]:

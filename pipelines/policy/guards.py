@@ -100,6 +100,9 @@ def _unsettled(policy: Policy, evidence: Evidence, history: History) -> Guard:  
     told = f"the newest {rule.days} days are out of the ordinary, for {nights} night{'s' if nights > 1 else ''} now"
     if evidence.requests:
         return Guard("unsettled", False, "wait", f"{told}, but a request does not wait")
+    unseen = max((column.unseen_share for column in evidence.drift.columns), default=0.0) if evidence.drift else 0.0
+    if unseen > rule.unseen:
+        return Guard("unsettled", False, "wait", f"{told}, but {unseen:.0%} of the rows hold values never seen before")
     holds = nights <= rule.at_most
     more = f"at most {rule.at_most} are waited for" if holds else f"longer than the {rule.at_most} that are waited for"
     return Guard("unsettled", holds, "wait", f"{told}, {more}")

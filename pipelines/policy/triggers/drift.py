@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipelines.config.policy import DriftRule
 from pipelines.policy.answer import Answer, repeated, silent
-from pipelines.policy.evidence import DriftFacts, Evidence
+from pipelines.policy.evidence import ColumnFact, DriftFacts, Evidence
 from pipelines.policy.history import History
 
 NAME = "drift"
@@ -12,6 +12,7 @@ _WORDS = {
     "features": "drift of the features, weighted by importance,",
     "prediction": "drift of the predictions",
     "label": "drift of the label",
+    "unseen": "the share of rows with a value that the champion never saw",
     "separability": "AUC of telling new rows from old is over 0.5 by",
 }
 
@@ -25,7 +26,14 @@ def judge(evidence: Evidence, history: History, rule: DriftRule) -> Answer:
     if rule.what == "features" and evidence.drift and evidence.drift.columns:
         first = evidence.drift.columns[0]
         words = f"most of the drift is in {first.name}; {words}"
+    if rule.what == "unseen" and score > 0 and evidence.drift:
+        words = f"{words} of {most_unseen(evidence.drift).name}"
     return repeated(NAME, words, score, rule.threshold, rule, evidence, history)
+
+
+def most_unseen(drift: DriftFacts) -> ColumnFact:
+    """The feature of which most rows hold a value that the champion never saw; there must be one."""
+    return max(drift.columns, key=lambda column: column.unseen_share)
 
 
 def _score(drift: DriftFacts, rule: DriftRule) -> float | None:
@@ -36,5 +44,7 @@ def _score(drift: DriftFacts, rule: DriftRule) -> float | None:
             return drift.prediction
         case "label":
             return drift.label
+        case "unseen":
+            return most_unseen(drift).unseen_share if drift.columns else None
         case "separability":
             return max(0.0, drift.separability.low - 0.5) if drift.separability else None

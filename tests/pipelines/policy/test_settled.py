@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pipelines.config.policy import Policy, Unsettled
+from pipelines.policy.evidence import ColumnFact, DriftFacts
 from pipelines.policy.settled import nights_unsettled
 
 from .conftest import matured
 
 CALM, STORM = 0.45, 0.7
+UNSEEN = {"what": "unseen", "threshold": 0.1, "days": 1, "of": 1}
 OLD = {"age": {"days": 10}, "unsettled": {}}  # fires on the calm night
 
 
@@ -71,6 +73,22 @@ def test_not_for_ever(judge) -> None:
 def test_a_request_does_not_wait(judge) -> None:
     rule = {"request": {}, "unsettled": {}}
     assert judge(rule, performance=matured(*[CALM] * 20, STORM), requests=("mine",)).verdict == "retrain"
+
+
+def test_new_values_are_no_storm(judge) -> None:
+    facts = matured(*[CALM] * 20, STORM, STORM)
+    new = DriftFacts(0.0, (ColumnFact("carrier", 0.5, 0.0, unseen_share=0.3),))
+    decision = judge({"drift": UNSEEN, "unsettled": {}}, performance=facts, drift=new)
+    assert decision.verdict == "retrain"
+    assert "share of rows with a value that the champion never saw of carrier 0.3, threshold 0.1" in decision.sentence
+    guard = next(guard for guard in decision.guards if guard.name == "unsettled")
+    assert guard.sentence.endswith("but 30% of the rows hold values never seen before")
+
+
+def test_a_few_new_values_are_usual(judge) -> None:
+    few = DriftFacts(0.0, (ColumnFact("carrier", 0.5, 0.0, unseen_share=0.05),))
+    assert judge({"drift": UNSEEN}, drift=few).verdict == "wait"
+    assert judge({"drift": UNSEEN}, drift=DriftFacts(0.0)).answers[0].score is None
 
 
 def test_the_usual_policy_waits_for_settled_days() -> None:
