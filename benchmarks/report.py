@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-ORDER = ("real", "repeat", "large", "dag", "night", "drift", "help", "dags")
+ORDER = ("real", "repeat", "large", "dag", "night", "drift", "replay", "help", "dags")
 HEAD = """# Benchmarks
 
 Written by `make bench` (`python -m benchmarks.run`): whole processes timed from outside, the two sides of a ratio

@@ -1,4 +1,4 @@
-"""All benchmarks: `python -m benchmarks.run [--only real large repeat dag night drift help dags]`.
+"""All benchmarks: `python -m benchmarks.run [--only real large repeat dag night drift replay help dags]`.
 
 Each writes `benchmarks/results/<name>.json` and its lines in `benchmarks/results/README.md`. Work files lie below
 `.evergreen/bench` and may be deleted at any time.
@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import command, dag, drift, night, repeat, report, versus
+from benchmarks import command, dag, drift, night, policies, repeat, report, versus
 from benchmarks.report import Result
 from pipelines.config.settings import PROJECT
 
@@ -47,13 +47,14 @@ def _benchmarks(asked: argparse.Namespace, work: Path) -> dict[str, Callable[[],
         "dag": lambda: dag.dag(work, asked.as_of, asked.last),
         "night": lambda: night.night(work, repeats),
         "drift": lambda: drift.drift(work, repeats, asked.rows),
+        "replay": lambda: policies.policies(work),
         "large": lambda: versus.large(work, asked.large_repeats, asked.large_as_of, asked.rows, asked.rounds),
     }
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    names = ("help", "dags", "real", "repeat", "dag", "night", "drift", "large")
+    names = ("help", "dags", "real", "repeat", "dag", "night", "drift", "replay", "large")
     parser.add_argument("--only", nargs="+", choices=names, default=list(names), metavar="NAME", help=", ".join(names))
     parser.add_argument("--repeats", type=int, default=3, help="runs of each side")
     parser.add_argument("--as-of", default=AS_OF, help="as-of day of real, repeat and dag")

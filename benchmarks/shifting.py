@@ -1,8 +1,9 @@
 """A year of claims in a world whose changes are known, laid out as a lake: `python -m benchmarks.shifting LAKE`.
 
-What decides over a claim's late payment changes for good on `ABRUPT` days and between the days of `GRADUAL`; on
-`COVARIATE` only the mix of claims changes, which no model need be retrained for. Every day has luck of its own, which all
-its claims share, and now and then a bad day comes that says nothing of the next one.
+Campaigns come and go: while one runs, a third of the claims are of it, and its own odds decide over them. On `ABRUPT`
+what the channels mean changes for good; on `COVARIATE` only the mix of claims changes, which no model need be retrained
+for. Every day has luck of its own, which its claims share; now and then a bad day comes that says nothing of the
+next.
 """
 
 from __future__ import annotations
@@ -18,10 +19,22 @@ from numpy.typing import NDArray
 
 from pipelines.storage.parquet import write_table
 
-FIRST, DAYS, ROWS = date(2022, 1, 1), 365, 400
-ABRUPT = (date(2022, 5, 16), date(2022, 8, 2))
-GRADUAL = (date(2022, 9, 26), date(2022, 10, 26))
-COVARIATE = date(2022, 11, 21)
+FIRST, DAYS, ROWS = date(2022, 1, 1), 365, 300
+NONE = "none"
+CAMPAIGNS = (
+    ("winter sale", date(2022, 1, 20), date(2022, 2, 12)),
+    ("spring", date(2022, 4, 20), date(2022, 5, 12)),
+    ("festival", date(2022, 5, 25), date(2022, 6, 18)),
+    ("holidays", date(2022, 7, 1), date(2022, 7, 20)),
+    ("summer", date(2022, 8, 5), date(2022, 9, 2)),
+    ("school", date(2022, 9, 14), date(2022, 10, 5)),
+    ("autumn", date(2022, 10, 18), date(2022, 11, 8)),
+    ("friday", date(2022, 11, 20), date(2022, 11, 30)),
+    ("advent", date(2022, 12, 10), date(2022, 12, 28)),
+)
+SHARE = 0.35
+ABRUPT = date(2022, 8, 22)
+COVARIATE = date(2022, 11, 14)
 REGIONS = ("north", "south", "east", "west", "islands")
 CHANNELS = ("web", "phone", "letter", "agent")
 PRODUCTS = ("car", "home", "travel", "health", "life", "legal")
@@ -30,35 +43,27 @@ LUCK, BAD_SHARE, BAD = 0.15, 0.06, 1.2
 
 @dataclass(frozen=True)
 class World:
-    """What decides, in log odds: by region, channel and product, and by amount, weight and hour."""
+    """What decides, in log odds: by region, channel (before and after `ABRUPT`), product, and by amount, weight, hour;
+    of each campaign an amount and a slope of `weight` of its own."""
 
     region: NDArray[np.float64]
     channel: NDArray[np.float64]
+    later: NDArray[np.float64]
     product: NDArray[np.float64]
     slopes: NDArray[np.float64]
+    campaigns: NDArray[np.float64]
 
-    def mixed(self, other: World, share: float) -> World:
-        """This world with a `share` of the other's."""
-        pairs = ((getattr(self, name), getattr(other, name)) for name in ("region", "channel", "product", "slopes"))
-        return World(*((1 - share) * own + share * new for own, new in pairs))
-
-
-def worlds(rng: np.random.Generator) -> list[World]:
-    """The first world, and the one after each change: some of what decides is drawn anew."""
-    found = [World(*(rng.normal(0, 0.7, size) for size in (5, 4, 6, 3)))]
-    for names in (("channel", "slopes"), ("product",), ("region", "channel")):
-        old = found[-1]
-        kept = {name: getattr(old, name) for name in ("region", "channel", "product", "slopes")}
-        found.append(World(**(kept | {name: rng.normal(0, 0.7, len(kept[name])) for name in names})))
-    return found
+    @classmethod
+    def drawn(cls, rng: np.random.Generator) -> World:
+        """A world by chance."""
+        region, channel, product, slopes = (rng.normal(0, 0.6, size) for size in (5, 4, 6, 3))
+        later = channel + rng.normal(0, 0.4, 4)
+        return cls(region, channel, later, product, slopes, rng.normal(0, (1.5, 0.7), (len(CAMPAIGNS), 2)))
 
 
-def world_of(day: date, known: list[World]) -> World:
-    """What decides on `day`."""
-    if day < GRADUAL[0]:
-        return known[sum(day >= change for change in ABRUPT)]
-    share = min(1.0, (day - GRADUAL[0]).days / (GRADUAL[1] - GRADUAL[0]).days)
-    return known[2].mixed(known[3], share)
+def campaign_of(day: date) -> int | None:
+    """The place in `CAMPAIGNS` of the one that runs on `day`."""
+    return next((place for place, (_, first, last) in enumerate(CAMPAIGNS) if first <= day <= last), None)
 
 
 def claims(day: date, world: World, luck: float, rng: np.random.Generator) -> pa.Table:
@@ -71,7 +76,13 @@ def claims(day: date, world: World, luck: float, rng: np.random.Generator) -> pa
     product = rng.choice(len(PRODUCTS), rows, p=shares)
     amount, weight, hour = rng.lognormal(6, 0.8, rows), rng.normal(0, 1, rows), rng.integers(0, 24, rows)
     inputs = np.column_stack([np.log(amount) - 6, weight, (hour - 11.5) / 7])
-    odds = world.region[region] + world.channel[channel] + world.product[product] + inputs @ world.slopes + luck - 0.8
+    channels = world.later if day >= ABRUPT else world.channel
+    odds = world.region[region] + channels[channel] + world.product[product] + inputs @ world.slopes + luck - 0.8
+    running, names = campaign_of(day), np.full(rows, NONE, dtype=object)
+    if running is not None:
+        of_it = rng.random(rows) < SHARE
+        names[of_it] = CAMPAIGNS[running][0]
+        odds[of_it] += world.campaigns[running, 0] + world.campaigns[running, 1] * weight[of_it]
     late = rng.random(rows) < 1 / (1 + np.exp(-odds))
     start = datetime(day.year, day.month, day.day, tzinfo=UTC)
     return pa.table(
@@ -80,6 +91,7 @@ def claims(day: date, world: World, luck: float, rng: np.random.Generator) -> pa
             "made_at": pa.array([start + timedelta(hours=int(value)) for value in hour], pa.timestamp("us", tz="UTC")),
             "region": pa.array(np.array(REGIONS)[region]),
             "channel": pa.array(np.array(CHANNELS)[channel]),
+            "campaign": pa.array(names.tolist()),
             "product": pa.array(np.array(PRODUCTS)[product]),
             "amount": pa.array(np.round(amount, 2)),
             "weight": pa.array(np.round(weight, 3)),
@@ -93,11 +105,11 @@ def claims(day: date, world: World, luck: float, rng: np.random.Generator) -> pa
 def lay_out(lake: Path, seed: int = 2022) -> None:
     """Write `claims/<day>.parquet` for the whole year below `lake`; the same seed gives the same bytes."""
     rng = np.random.default_rng(seed)
-    known = worlds(rng)
+    world = World.drawn(rng)
     for number in range(DAYS):
         day = FIRST + timedelta(days=number)
         luck = rng.normal(0, LUCK) + (BAD if rng.random() < BAD_SHARE else 0.0)
-        write_table(lake / "claims" / f"{day}.parquet", claims(day, world_of(day, known), luck, rng), durable=False)
+        write_table(lake / "claims" / f"{day}.parquet", claims(day, world, luck, rng), durable=False)
 
 
 def main() -> None:

@@ -10,13 +10,14 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.load import find_model, load_model
-from pipelines.config.model import Model, Task
+from pipelines.config.model import Model
 from pipelines.config.params import Overrides
 from pipelines.config.settings import Settings
 from pipelines.errors import ConfigError, DataError
 from pipelines.evaluation.metrics import compute, default_metric
 from pipelines.ledger.git import Ledger
 from pipelines.replay import pool
+from pipelines.replay.drifting import Drifts
 from pipelines.replay.plans import Plan, every, plans
 from pipelines.replay.pool import Bar
 from pipelines.replay.run import Course, replay
@@ -106,22 +107,28 @@ def compare(settings: Settings, name: str, asked: Asked, overrides: Overrides, s
         DataError: the ledger holds too little.
         PassingFault: ledger or remote cannot be reached.
     """
-    folder = find_model(settings.models, name)
-    model = overrides.apply(load_model(folder))
+    model = overrides.apply(load_model(find_model(settings.models, name)))
     chosen = plans(model, [*ENDS, *(asked.plans or ("monthly", "weekly", "own"))])
-    whole = table(settings, Ledger.open(settings, name), model, folder, say)
-    wanted = any(plan.policy and _named_metric(plan) for plan in chosen)
-    world = World(name, model, whole, settings.home / "replay" / name / "fits", say, metrics=wanted)
-    _check(world, asked)
+    world = world_of(settings, name, model, say)
+    world.metrics = any(plan.policy and _named_metric(plan) for plan in chosen)
+    check(world, asked)
     pool.make(world, nights(asked.first, asked.last - timedelta(days=1)), asked.jobs, bar)
     return run(world, asked, chosen)
+
+
+def world_of(settings: Settings, name: str, model: Model, say: Progress) -> World:
+    """The past of model `name`, with its feature table built; raises as `compare` does."""
+    folder = find_model(settings.models, name)
+    whole = table(settings, Ledger.open(settings, name), model, folder, say)
+    return World(name, model, whole, settings.home / "replay" / name / "fits", say)
 
 
 def run(world: World, asked: Asked, chosen: Sequence[Plan]) -> Comparison:
     """The same, on a world whose retrainings are all made."""
     starts = [asked.first + timedelta(days=number) for number in range(asked.starts)]
+    drifts = Drifts(world)
     courses = {
-        (plan.name, start): replay(world, plan, start, asked.last, gated=asked.gated)
+        (plan.name, start): replay(world, plan, start, asked.last, drifts=drifts, gated=asked.gated)
         for plan in chosen
         for start in starts
     }
@@ -136,9 +143,7 @@ def scheduled(world: World, asked: Asked, start: date, count: int) -> float:
         return replay(world, Plan("never"), start, asked.last, gated=asked.gated).loss
     step = ((asked.last - start).days - 1) / count
     phases = [number * step / min(MOST_PHASES, math.ceil(step)) for number in range(min(MOST_PHASES, math.ceil(step)))]
-    return fmean(
-        replay(world, every(step), start, asked.last, phase=phase, gated=asked.gated).loss for phase in phases
-    )
+    return fmean(replay(world, every(step), start, asked.last, phase=phase, gated=asked.gated).loss for phase in phases)
 
 
 def _row(
@@ -149,7 +154,9 @@ def _row(
     span = fmean(never) - fmean(nightly)
     same = None
     if plan.policy is not None:
-        same = fmean(scheduled(world, asked, start, len(course.retrainings)) for start, course in zip(starts, own, strict=True))
+        same = fmean(
+            scheduled(world, asked, start, len(course.retrainings)) for start, course in zip(starts, own, strict=True)
+        )
     loss = fmean(course.loss for course in own)
     return Row(
         name=plan.name,
@@ -178,7 +185,8 @@ def _named_metric(plan: Plan) -> bool:
     return rule is not None and rule.metric is not None
 
 
-def _check(world: World, asked: Asked) -> None:
+def check(world: World, asked: Asked) -> None:
+    """Raises ConfigError or DataError where there is nothing to replay, or too little to begin with."""
     last_start = asked.first + timedelta(days=asked.starts - 1)
     if asked.last <= last_start + timedelta(days=1):
         raise ConfigError(
@@ -186,7 +194,9 @@ def _check(world: World, asked: Asked) -> None:
         )
     if asked.last > world.table.last:
         raise DataError(
-            f"its newest events are of {world.table.last}", where=f"the ledger of {world.name}", remedy="end there, or ingest more"
+            f"its newest events are of {world.table.last}",
+            where=f"the ledger of {world.name}",
+            remedy="end there, or ingest more",
         )
     rows = world.rows(world.params(asked.first).span.train_start, world.params(asked.first).span.test_end)
     if rows < world.model.window.min_rows:

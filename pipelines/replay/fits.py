@@ -1,4 +1,4 @@
-"""One retraining as of a day: trial and release exactly as the train stage fits them, and their scores, kept on disk."""
+"""One retraining as of a day: trial and release as the train stage fits them, and their scores, kept on disk."""
 
 from __future__ import annotations
 
@@ -78,9 +78,7 @@ def make(path: Path, params: RunParams, table: Table, say: Progress) -> None:
         np.savez(file, facts=np.array(json.dumps(facts | {"seconds": seconds})), trial=trial, release=release)
 
 
-def _scored(
-    table: Table, params: RunParams, trained: Trained
-) -> tuple[dict[str, Any], NDArray[Any], NDArray[Any]]:
+def _scored(table: Table, params: RunParams, trained: Trained) -> tuple[dict[str, Any], NDArray[Any], NDArray[Any]]:
     from pipelines.engines.matrix import contributions, predict
     from pipelines.engines.rows import Rows
     from pipelines.evaluation.importance import importance

@@ -18,7 +18,9 @@ _LINE = "{:<16} {:>11} {:>8} {:>9} {:>9} {:>9} {:>9} {:>7} {:>8}"
 def render(found: Comparison) -> str:
     """The table for people."""
     second = _second(found)
-    head = _LINE.format("policy", "retrainings", "promoted", "seconds", found.metric, second, "regret", "gain", "schedule")
+    head = _LINE.format(
+        "policy", "retrainings", "promoted", "seconds", found.metric, second, "regret", "gain", "schedule"
+    )
     lines = [head, *(_LINE.format(row.name[:16], *_values(found, row)) for row in found.rows)]
     return "\n".join([*lines, "", *notes(found)])
 
@@ -26,12 +28,15 @@ def render(found: Comparison) -> str:
 def notes(found: Comparison) -> list[str]:
     """What a reader must know about the table."""
     asked = found.asked
-    begun = f"{asked.starts} starts from {asked.first} on" if asked.starts > 1 else f"a first champion as of {asked.first}"
+    begun = (
+        f"{asked.starts} starts from {asked.first} on" if asked.starts > 1 else f"a first champion as of {asked.first}"
+    )
     gated = "a challenger must pass the gates" if asked.gated else "every challenger is promoted, no gate is asked"
     return [
         f"{found.model}, {begun}, through {asked.last}; {gated}. Labels as late as they were.",
-        "regret: mean loss above nightly's. gain: the share of nightly's gain over never. schedule: the gain of a fixed",
-        f"schedule with as many retrainings, mean over its phases. {_second(found)}: over all rows, from the first start.",
+        "regret: mean loss above nightly's. gain: the share of nightly's gain over never. schedule: the gain of a",
+        "fixed schedule with as many retrainings, mean over its phases.",
+        f"{_second(found)}: over all rows, from the first start.",
     ]
 
 

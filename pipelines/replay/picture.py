@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from html import escape
 from statistics import fmean
@@ -28,10 +29,8 @@ def picture(found: Comparison) -> str:
     parts += _scatter(found, _colours(found))
     parts += _curve(found, lanes, _colours(found), TOP + SCATTER + 56)
     title = f"{found.model}: policies from {found.asked.first} to {found.asked.last}"
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}">'
-        f"<title>{escape(title)}</title>{''.join(parts)}</svg>\n"
-    )
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img"'
+    return f'{head} aria-label="{escape(title)}"><title>{escape(title)}</title>{"".join(parts)}</svg>\n'
 
 
 def _colours(found: Comparison) -> dict[str, str]:
@@ -52,7 +51,7 @@ def _scatter(found: Comparison, colours: dict[str, str]) -> list[str]:
     bottom = TOP + SCATTER
 
     def x(count: float) -> float:
-        return LEFT + (count / most) ** 0.5 * (WIDTH - LEFT - RIGHT - 60)
+        return LEFT + math.sqrt(count / most) * (WIDTH - LEFT - RIGHT - 60)
 
     def y(loss: float) -> float:
         return bottom - (loss - low) / (high - low or 1.0) * SCATTER
@@ -60,16 +59,23 @@ def _scatter(found: Comparison, colours: dict[str, str]) -> list[str]:
     parts = [_text(LEFT, 26, "What a policy costs, and what it is worth", "head")]
     for step in range(5):
         value = low + (high - low) * (step + 0.5) / 5
-        parts += [_rule(LEFT, y(value), WIDTH - RIGHT, y(value)), _text(LEFT - 6, y(value) + 4, f"{value:.4f}", "soft", "end")]
+        parts += [
+            _rule(LEFT, y(value), WIDTH - RIGHT, y(value)),
+            _text(LEFT - 6, y(value) + 4, f"{value:.4f}", "soft", "end"),
+        ]
     ticks = [count for count in (0, 5, 10, 20, 40, 80, 160, 320, 640) if count <= most]
     parts += [_text(x(count), bottom + 16, str(count), "soft", "middle") for count in ticks]
-    parts.append(_text(WIDTH - RIGHT, bottom + 32, f"retrainings (root scale); upwards: mean {found.metric}", "soft", "end"))
+    parts.append(
+        _text(WIDTH - RIGHT, bottom + 32, f"retrainings (root scale); upwards: mean {found.metric}", "soft", "end")
+    )
     for row in rows:
         colour, at = colours[row.name], (x(row.retrainings), y(losses[row.name]))
         if row.name in same:
             below = y(same[row.name])
             parts.append(f'<path d="M{at[0]:.1f} {at[1]:.1f}V{below:.1f}" stroke="{colour}" stroke-dasharray="3 3"/>')
-            parts.append(f'<circle cx="{at[0]:.1f}" cy="{below:.1f}" r="5" fill="#fbfdfb" stroke="{colour}" stroke-width="2"/>')
+            parts.append(
+                f'<circle cx="{at[0]:.1f}" cy="{below:.1f}" r="5" fill="#fbfdfb" stroke="{colour}" stroke-width="2"/>'
+            )
             parts.append(_text(at[0] + 10, below + 4, "schedule with as many", "soft"))
         parts.append(f'<circle cx="{at[0]:.1f}" cy="{at[1]:.1f}" r="6" fill="{colour}"/>')
         parts.append(_text(at[0] + 10, at[1] + 4, row.name))
@@ -81,7 +87,7 @@ def _curve(found: Comparison, lanes: Sequence[Course], colours: dict[str, str], 
     courses = {course.plan: course for course in found.courses}
     first, last = courses["never"].steps[0].day, courses["never"].steps[-1].day
     apart = {name: _apart(course, courses["nightly"]) for name, course in courses.items() if name != "nightly"}
-    shown = [name for name in apart if name == "never" or name in {lane.plan for lane in lanes} and name == "own"]
+    shown = [name for name in apart if name in ("never", "own")]
     values = [value for name in shown for value in apart[name]] or [0.0]
     low, high = min(0.0, *values), max(0.0, *values)
     bottom, days = top + CURVE, max(1, (last - first).days)
@@ -105,7 +111,7 @@ def _curve(found: Comparison, lanes: Sequence[Course], colours: dict[str, str], 
     return parts
 
 
-def _lane(course: Course, y: float, x, colour: str) -> list[str]:  # type: ignore[no-untyped-def]
+def _lane(course: Course, y: float, x: Callable[[date], float], colour: str) -> list[str]:
     parts = [_text(LEFT - 6, y + 4, course.plan, "soft", "end"), _rule(LEFT, y, WIDTH - RIGHT, y)]
     for item in course.retrainings:
         full = item.outcome == "promoted"
@@ -117,7 +123,7 @@ def _lane(course: Course, y: float, x, colour: str) -> list[str]:  # type: ignor
     return parts
 
 
-def _months(first: date, last: date, y: float, x) -> list[str]:  # type: ignore[no-untyped-def]
+def _months(first: date, last: date, y: float, x: Callable[[date], float]) -> list[str]:
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
     return [_text(x(day), y + 6, f"{day:%b}", "soft", "middle") for day in days if day.day == 1]
 
@@ -139,7 +145,9 @@ def _loss(found: Comparison, row: Row) -> float:
 
 
 def _at(found: Comparison, gain: float | None) -> float:
-    never, nightly = (next(_loss(found, row) for row in found.rows if row.name == name) for name in ("never", "nightly"))
+    never, nightly = (
+        next(_loss(found, row) for row in found.rows if row.name == name) for name in ("never", "nightly")
+    )
     return never - (gain or 0.0) * (never - nightly)
 
 

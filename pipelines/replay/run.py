@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from pipelines.config.policy import Policy
+from pipelines.config.policy import DriftRule, Policy
 from pipelines.performance.loss import Sums
 from pipelines.policy.decide import decide
-from pipelines.policy.evidence import ChampionFacts, EstimateFacts, Evidence
+from pipelines.policy.evidence import ChampionFacts, DriftFacts, EstimateFacts, Evidence
 from pipelines.policy.history import History, Night, Retraining
+from pipelines.replay.drifting import Drifts
 from pipelines.replay.gates import refusal
 from pipelines.replay.plans import Plan
 from pipelines.replay.world import World, nights
@@ -31,7 +32,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Course:
-    """A policy's whole course from the first champion on; the first retraining, which all policies share, is no part."""
+    """A policy's whole course from the first champion on, whose own retraining is no part of it."""
 
     plan: str
     steps: tuple[Step, ...]
@@ -56,6 +57,7 @@ class Course:
 @dataclass
 class _Course:
     world: World
+    drifts: Drifts
     gated: bool
     champion: date
     version: int = 1
@@ -81,37 +83,52 @@ class _Course:
 
 
 def replay(
-    world: World, plan: Plan, first: date, last: date, *, phase: float = 0.0, gated: bool = True
+    world: World,
+    plan: Plan,
+    first: date,
+    last: date,
+    *,
+    drifts: Drifts | None = None,
+    phase: float = 0.0,
+    gated: bool = True,
 ) -> Course:
     """The course of `plan` from a first champion as of `first` through the night of `last`.
 
-    Without `gated` every retraining becomes champion. Labels are known `label.maturity_days` after their day.
+    Without `gated` every retraining becomes champion. `drifts` may be shared by courses over one world. Labels are
+    known `label.maturity_days` after their day.
 
     Raises:
         ConfigError, DataError: a retraining's window leaves nothing to train on.
     """
-    course = _Course(world, gated, first)
+    course = _Course(world, drifts or Drifts(world), gated, first)
     calendar = plan.calendar(first, last, phase)
     for day in nights(first + timedelta(days=1), last):
-        # The last night would train a model that scores no day.
-        if day == last:
-            course.night(day, lambda: ("wait", "the last night"))
-        elif plan.policy is None:
-            course.night(day, lambda day=day: ("retrain" if day in calendar else "wait", plan.name))
-        else:
-            course.night(day, lambda day=day: _decided(course, plan.policy, day))
+        course.night(day, _choose(course, plan, calendar, day, last))
     return Course(plan.name, tuple(course.steps), tuple(course.retrainings))
+
+
+def _choose(
+    course: _Course, plan: Plan, calendar: frozenset[date], day: date, last: date
+) -> Callable[[], tuple[str, str]]:
+    """The night's verdict and its sentence, once it has scored its day."""
+    if day == last:
+        return lambda: ("wait", "The last night: what it trained would score no day.")
+    policy = plan.policy
+    if policy is None:
+        return lambda: ("retrain" if day in calendar else "wait", f"Schedule: {plan.name}.")
+    return lambda: _decided(course, policy, day)
 
 
 def _decided(course: _Course, policy: Policy, day: date) -> tuple[str, str]:
     history = History(tuple(course.nights), tuple(course.retrainings))
-    decision = decide(policy, evidence(course.world, course.champion, course.version, day, policy), history)
+    decision = decide(policy, evidence(course.drifts, course.champion, course.version, day, policy), history)
     course.nights.append(decision.night)
     return decision.verdict, decision.sentence
 
 
-def evidence(world: World, champion: date, version: int, day: date, policy: Policy) -> Evidence:
+def evidence(drifts: Drifts, champion: date, version: int, day: date, policy: Policy) -> Evidence:
     """What the night of `day` knows of the champion as of `champion`: labels only of the days that have matured."""
+    world = drifts.world
     made = world.fit(champion)
     span = made.params.span
     matured = day - timedelta(days=world.model.label.maturity_days)
@@ -126,11 +143,18 @@ def evidence(world: World, champion: date, version: int, day: date, policy: Poli
             version, str(champion), champion, span.test_end, int(made.facts["release_rows"]), made.seconds
         ),
         age_days=(day - champion).days,
+        drift=_drift(drifts, champion, day, policy),
         performance=tuple(item for item in facts if item is not None),
         reference={name: value for name, value in own.items() if value is not None},
         estimated=_estimated(world, champion, day) if policy.estimated_performance else (),
         new_rows=world.rows(span.test_end + timedelta(days=1), matured),
     )
+
+
+def _drift(drifts: Drifts, champion: date, day: date, policy: Policy) -> DriftFacts | None:
+    """As much of it as the policy looks at."""
+    rule = policy.drift or (DriftRule(what="unseen") if policy.unsettled else None)
+    return drifts.facts(champion, day, rule) if rule else None
 
 
 def _estimated(world: World, champion: date, day: date) -> tuple[EstimateFacts, ...]:

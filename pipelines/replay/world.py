@@ -160,7 +160,9 @@ class World:
         from pipelines.engines.rows import Rows
 
         days, labels = [], []
-        for batch in Rows(self.table.folder, self.table.first, self.table.last, labelled=False).batches(["event_date", "label"]):
+        for batch in Rows(self.table.folder, self.table.first, self.table.last, labelled=False).batches(
+            ["event_date", "label"]
+        ):
             days.append(batch.column(0).cast(pa.date32()).cast(pa.int32()).to_numpy(zero_copy_only=False))
             labels.append(batch.column(1).to_numpy(zero_copy_only=False).astype(np.float64))
         return np.concatenate(days), np.concatenate(labels)

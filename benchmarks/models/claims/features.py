@@ -10,4 +10,6 @@ from pipelines.features import add_calendar, finish
 def build(tables: dict[str, Table], as_of: date) -> Table:
     """One row a claim; everything is known at the midnight before it."""
     claims = add_calendar(tables["claims"], "day_of_week")
-    return finish(claims, ["region", "channel", "product", "amount", "weight", "hour", "pages", "day_of_week"])
+    return finish(
+        claims, ["region", "channel", "campaign", "product", "amount", "weight", "hour", "pages", "day_of_week"]
+    )
