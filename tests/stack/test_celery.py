@@ -10,7 +10,7 @@ from stack.machine import probes
 from stack.machine.place import wait_for
 from stack.machine.stack import Stack
 
-MODEL = "calm"
+MODEL = "faulty"
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def celery(stack: Stack) -> Iterator[Stack]:
 
 def test_a_worker_of_celery_retrains(celery: Stack) -> None:
     celery.ready(MODEL)
-    done = celery.retrain(MODEL, "celery", as_of=str(celery.models.day(44)))
+    done = celery.retrain(MODEL, "celery", as_of=str(celery.models.day(31)))
     champion = probes.champion(celery.compose, MODEL)
     assert champion is not None
     assert champion["run"] == done.run
