@@ -12,7 +12,8 @@ from stories import Story
 
 from pipelines.config.settings import Settings
 from pipelines.ledger import Ledger, nights
-from pipelines.night.score import Scored, score
+from pipelines.night.score import score
+from pipelines.night.scored import Scored
 from pipelines.policy.evidence import Evidence
 
 AS_OF = 30

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,66 +27,17 @@ from pipelines.night.predictions import (
     stamped,
     version_name,
 )
+from pipelines.night.scored import Scored, VersionScored
+from pipelines.night.scratch import scratch_folder
 from pipelines.night.shadow import shadow_of
 from pipelines.night.standing import champion_of
-from pipelines.night.version import Named, Role, Version
+from pipelines.night.version import Named, Version
 from pipelines.stages.context import Progress
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 KIND = "scores"
-
-
-@dataclass(frozen=True)
-class VersionScored:
-    """What one version said of the day; `difference` is a shadow's mean distance from the champion's scores."""
-
-    version: int
-    run: str
-    role: Role
-    rows: int
-    mean: float
-    file: str
-    sha256: str
-    new: bool
-    difference: float | None = None
-
-
-@dataclass(frozen=True)
-class Scored:
-    """The scores of a day, the champion's first. `notes` tell what could not be done beside it."""
-
-    model: str
-    day: date
-    versions: tuple[VersionScored, ...]
-    notes: tuple[str, ...] = ()
-
-    @property
-    def champion(self) -> VersionScored:
-        """What the champion said."""
-        return self.versions[0]
-
-    def to_json(self) -> dict[str, Any]:
-        """For machines."""
-        return {
-            "model": self.model,
-            "day": self.day.isoformat(),
-            "versions": [asdict(item) for item in self.versions],
-            "notes": list(self.notes),
-        }
-
-    def render(self) -> str:
-        """For a person."""
-        lines = [f"{self.model}: {self.day}"]
-        for item in self.versions:
-            away = "" if item.difference is None else f", {item.difference:.4f} from the champion in the mean"
-            known = "" if item.new else ", as written before"
-            lines.append(
-                f"  version {item.version} ({item.role}): {item.rows:,} rows, mean {item.mean:.4f}{away}{known}"
-            )
-            lines.append(f"    {item.file}")
-        return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
 
 
 def score(
@@ -131,14 +80,6 @@ def score(
             say(notes[0])
         scoring.record()
     return Scored(model, day, tuple(found), tuple(notes))
-
-
-@contextmanager
-def scratch_folder(settings: Settings, what: str) -> Iterator[Path]:
-    """A folder on the cache's volume that is gone afterwards."""
-    settings.workspaces.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{what}-", dir=settings.workspaces) as folder:
-        yield Path(folder)
 
 
 @dataclass

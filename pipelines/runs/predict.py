@@ -14,7 +14,8 @@ from pipelines.ledger.champion import Champion
 from pipelines.ledger.git import Ledger
 from pipelines.night.predictions import score_columns, stamped
 from pipelines.night.rows import day_rows, wanted
-from pipelines.night.score import score, scratch_folder
+from pipelines.night.score import score
+from pipelines.night.scratch import scratch_folder
 from pipelines.night.version import Named, Version
 from pipelines.stages.context import Progress
 from pipelines.storage.parquet import write_table
