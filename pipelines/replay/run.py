@@ -147,7 +147,7 @@ def evidence(drifts: Drifts, champion: date, version: int, day: date, policy: Po
         performance=tuple(item for item in facts if item is not None),
         reference={name: value for name, value in own.items() if value is not None},
         estimated=_estimated(world, champion, day) if policy.estimated_performance else (),
-        new_rows=world.rows(span.test_end + timedelta(days=1), matured),
+        new_rows=world.arrived(span.test_end + timedelta(days=1), matured),
     )
 
 

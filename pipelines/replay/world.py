@@ -112,6 +112,11 @@ class World:
 
         return int(np.isfinite(self._labels[self._rows(first, last)]).sum())
 
+    def arrived(self, first: date, last: date) -> int:
+        """How many rows these days have, those among them that never get a label: what a night counts as new."""
+        found = self._rows(first, last)
+        return int(found.stop - found.start)
+
     def _measured(self, as_of: date, day: date) -> PerformanceFacts | None:
         import numpy as np
 
