@@ -75,15 +75,16 @@ def _places(days: DayProfiles) -> Iterator[_Places]:
         if not edges or len(before) < len(days.history) or not days.whole(name):
             continue
         scale = scale_of(edges, before)
-        now, past = scale.quantiles(column, LEVELS), [scale.quantiles(known, LEVELS) for known in before]
-        quartiles = [found for known in before if (found := scale.quantiles(known, QUARTILES)) is not None]
+        now = scale.quantiles(column, LEVELS)
+        past = [scale.quantiles(known, (*LEVELS, *QUARTILES)) for known in before]
         known = np.array([found for found in past if found is not None])
         if now is None or len(known) < max(MIN_HISTORY, 0.9 * len(past)):
             continue
-        width = float(np.median([high - low for low, high in quartiles]))
+        width = float(np.median(known[:, -1] - known[:, -2]))
         if width > 0:
             usual = np.median(known, axis=0)
-            yield _Places(name, now, np.array([usual if found is None else found for found in past]), width)
+            filled = np.array([usual if found is None else found for found in past])
+            yield _Places(name, now, filled[:, : len(LEVELS)], width)
 
 
 def _shifted(place: _Places, places: list[_Places]) -> _Shift | None:

@@ -9,8 +9,7 @@ from pipelines.config.policy import BugKind
 from pipelines.databug.days import DayProfiles
 from pipelines.databug.finding import Finding
 
-WEEKS = 4
-OF_WEEKS = 3
+WEEKS = 3  # on so many of such weekdays it came before, or on all since it first did
 _MIN_DAYS = 7  # that a table has come on, before its absence means anything
 
 
@@ -31,10 +30,8 @@ def stopped(table: str, days: DayProfiles, day: date) -> Iterator[Finding]:
 
 
 def _usual(days: DayProfiles, day: date) -> bool:
-    """Whether, of the newest such weekdays since it first came, most had a partition; days of bugs are no history."""
+    """Whether the table came on most of such weekdays in the weeks before."""
     if len(days.history) < _MIN_DAYS:
         return False
-    same = sorted({known.day for known in days.history if known.day.weekday() == day.weekday()})[-WEEKS:]
-    first = days.history[0].day
-    could = min(WEEKS, (day - first).days // 7)
-    return bool(same) and len(same) * WEEKS >= could * OF_WEEKS
+    same = sum(known.day.weekday() == day.weekday() for known in days.history)
+    return same >= min(WEEKS, (day - days.history[0].day).days // 7)

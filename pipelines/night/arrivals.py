@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pipelines.config import names
 from pipelines.config.model import Model
+from pipelines.databug.twins import find_twins, with_twins
 from pipelines.drift.grid import Grid, make_grid
-from pipelines.drift.profile import profile
+from pipelines.drift.profile import Profile, profile
 from pipelines.drift.thinning import thinned
 from pipelines.errors import DataError
 from pipelines.ledger.data import Arrival, Manifest, Partition
@@ -137,10 +138,14 @@ class Inspector:
         step = -(-len(accepted) // GRID_FILES)
         some = [thinned(self._read(path), GRID_ROWS // GRID_FILES) for _, path in accepted[::step]]
         # Another schema than the first one's does not fit into one table; there are few, if any.
-        grid = make_grid(pa.concat_tables([data for data in some if data.schema.equals(some[0].schema)]))
-        self.grids[table] = grid
+        begun = pa.concat_tables([data for data in some if data.schema.equals(some[0].schema)])
+        self.grids[table] = make_grid(with_twins(begun, find_twins(begun)))
         for case, path in accepted:
-            case.profile = profile(self._read(path), grid)
+            case.profile = self._profile(table, self._read(path))
+
+    def _profile(self, table: str, data: pa.Table) -> Profile:
+        grid = self.grids.get(table)
+        return profile(with_twins(data, grid.columns), grid) if grid else profile(data)
 
     def _read(self, path: Path) -> pa.Table:
         return parquet.load(path, self.model.validation)[1]
@@ -168,7 +173,7 @@ class Inspector:
             # Without its place: that is a temporary name, and the same bytes must give the same reason.
             reason = "; ".join(text for text in (error.what, error.remedy) if text)
             return Arrival(replace(item, verdict="quarantined", suite=self._unreadable(table), reasons=(reason,))), None
-        return Arrival(replace(item, rows=data.num_rows), fetched.path, profile(data, self.grids.get(table))), data
+        return Arrival(replace(item, rows=data.num_rows), fetched.path, self._profile(table, data)), data
 
 
 def _decide(case: Arrival, verdict: Verdict) -> None:

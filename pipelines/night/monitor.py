@@ -19,7 +19,8 @@ from pipelines.night.arrived import arrivals, new_rows
 from pipelines.night.drifted import drifted
 from pipelines.night.learn import learn
 from pipelines.night.quality import Quality
-from pipelines.night.score import scratch_folder
+from pipelines.night.raw import broken_data
+from pipelines.night.scratch import scratch_folder
 from pipelines.night.separate import separate
 from pipelines.night.standing import champion_of
 from pipelines.night.version import Named, Version
@@ -68,7 +69,7 @@ def _look(watch: Watch) -> tuple[Evidence, dict[tuple[str, date], Any], dict[str
     evidence = Evidence(
         model=watch.ledger.model,
         day=watch.day,
-        bugs=(),
+        bugs=broken_data(watch.ledger, watch.model, watch.day),
         arrivals=arrivals(watch.ledger, watch.model, watch.manifest, watch.day, _data_before(watch)),
         new_rows=new_rows(watch.model, watch.manifest, watch.known_until(), watch.matured),
     )
