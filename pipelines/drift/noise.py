@@ -7,7 +7,7 @@ corrections of Rao and Scott, of second order).
 
 The noise taken out is the level that it stays under in all but one of a thousand comparisons. Tested with 1,000 trials
 each of 100, 10,000 and 1,000,000 rows: an effect above 0 in at most 5 of them, one of 0.1 in at most 1 where there are
-100 rows and in none where there are more.
+100 rows and in none where there are more. Weeks of real flights, days shuffled: an effect above 0 in 1 to 4 of 1,000.
 """
 
 from __future__ import annotations
