@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from pipelines.config.model import Table, Validation
 from pipelines.errors import shorten
-from pipelines.quality.findings import Finding, critical
+from pipelines.quality.findings import Finding, critical, warning
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,7 +33,8 @@ def judge_values(
     """
     if data.num_rows == 0:
         return [critical("the partition has no rows")]
-    found = [*_all_null(declared, decided, data), *_infinite(data), *_keys(config.key, data)]
+    found = [*_all_null(declared, decided, data), *_infinite(data), *_rounded(config.key, data)]
+    found += _keys(config.key, data)
     if day is not None and config.time is not None:
         found += _times(config.time, config.time_zone, day, data)
     return found
@@ -89,6 +90,26 @@ def _infinite(data: pa.Table) -> Iterator[Finding]:
             bad = pc.sum(pc.is_inf(data.column(name))).as_py() or 0
             if bad:
                 yield critical(f"{name}: {bad} of {data.num_rows} values are infinite")
+
+
+def _rounded(key: Sequence[str], data: pa.Table) -> Iterator[Finding]:
+    """Whole numbers that were kept as doubles or floats where these no longer tell one from the next."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for name in data.column_names:
+        kind = data.schema.field(name).type
+        if not pa.types.is_floating(kind):
+            continue
+        bits = {16: 11, 32: 24, 64: 53}[kind.bit_width]
+        values = data.column(name).drop_null().cast(pa.float64())
+        whole = pc.equal(values, pc.floor(values))
+        beyond = pc.sum(pc.greater_equal(pc.abs(values), float(2**bits))).as_py() or 0
+        if beyond and pc.all(whole).as_py():
+            said = (
+                f"{name}: {beyond} of {data.num_rows} whole numbers came as {kind} and are beyond 2^{bits}: digits lost"
+            )
+            yield critical(f"{said}; deliver integers or text") if name in key else warning(said)
 
 
 def _keys(key: Sequence[str], data: pa.Table) -> Iterator[Finding]:

@@ -185,7 +185,10 @@ def test_data_of_long_ago_is_not_waited_for_but_told_of(settings: Settings, scor
     assert states(scored, NIGHTLY, "night-29") == dict.fromkeys(STEPS, "success")
     assert seen(settings, day(29))["arrivals"]["missing"] == [f"skies {day(29)}"]
     heard = [entry.alert for entry in outbox.waiting(fetched(settings, "tiny"))]
-    assert [(alert.kind, alert.title) for alert in heard] == [("missing", f"tiny {day(29)}: skies did not come")]
+    assert [(alert.kind, alert.title) for alert in heard] == [
+        ("missing", f"tiny {day(29)}: skies did not come"),
+        ("data_bug", f"tiny {day(29)}: the data looks broken"),
+    ]
     assert f"/dags/{NIGHTLY}/runs/night-29/" in heard[0].link
 
 
@@ -199,7 +202,7 @@ def test_a_backfilled_night_records_and_starts_nothing(settings: Settings, score
     verdict = decision(settings, day(30))
     assert verdict is not None
     assert verdict["verdict"] == "wait"
-    assert "request" in verdict["sentence"]
+    assert "Request fired" in verdict["sentence"]
     assert (seen(settings, day(30))["backfill"], scored.announced(NIGHTLY, run)) == (True, 0)
     assert retrainings(scored) == before
 

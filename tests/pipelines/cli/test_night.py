@@ -30,15 +30,16 @@ def test_a_night_in_one_process(settings: Settings, tiny: TinyModel, tmp_path: P
     assert list(lines) == ["ingest", "score", "monitor", "decide"]
     assert "missing skies" in lines["ingest"]
     assert lines["score"] == "skipped, there is no champion yet"
-    assert lines["decide"].startswith("wait. There is no champion yet")
+    assert lines["decide"].startswith("data_bug. The data look broken: skies: no rows came")
     ledger = Ledger.open(settings, "tiny")
     decided = verdicts.newest(ledger, tiny.day(9), tiny.day(9))[tiny.day(9)]
-    assert decided["verdict"] == "wait"
-    # The channel is down: the alert waits, and can be read.
-    assert [entry.alert.kind for entry in outbox.waiting(ledger)] == ["missing"]
+    assert decided["verdict"] == "data_bug"
+    # The channel is down: the alerts wait, and can be read.
+    assert [entry.alert.kind for entry in outbox.waiting(ledger)] == ["missing", "data_bug"]
     shown = stories.evergreen(settings, "alerts", "tiny", "--send", EVERGREEN_SECRETS=str(tmp_path))
     assert "did not take" in shown.stderr
-    assert shown.stdout.rstrip().endswith(f"warning  tiny {tiny.day(9)}: skies did not come")
+    assert f"warning  tiny {tiny.day(9)}: skies did not come" in shown.stdout
+    assert f"failure  tiny {tiny.day(9)}: the data looks broken" in shown.stdout
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,26 @@ def test_predictions_are_written_to_s3_once(cloud: Cloud, tmp_path: Path) -> Non
     assert cloud.buckets.get(place) == b"of somebody else"
 
 
+def test_nights_read_and_write_their_predictions_on_s3(cloud: Cloud) -> None:
+    days = [cloud.tiny.day(number) for number in (36, 37)]
+    for day in days:
+        for command in ("score", "monitor"):
+            done = cloud.evergreen(command, "tiny", "--date", str(day), "--json")
+            assert done.returncode == 0, done.stderr
+    evidence = stories.last_json(done)
+    assert [facts["day"] for facts in evidence["performance"]][-1] == str(days[0])
+    assert evidence["drift"]["separability"]["rows"] > 0
+    kept = {
+        path.place.key.rpartition("/")[2]
+        for path in cloud.buckets.s3.list(cloud.buckets.at("tiny", setting="predictions"))
+    }
+    assert "version-1.parquet" in kept
+    assert f"{cloud.report['run']}.parquet" in kept
+    again = cloud.evergreen("score", "tiny", "--date", str(days[0]), "--json")
+    assert [item["new"] for item in stories.last_json(again)["versions"]] == [False]
+    assert not (cloud.buckets.settings.home / "predictions").exists()
+
+
 def test_a_checked_out_run_is_evaluated_with_the_bytes_that_dvc_pulled(cloud: Cloud, tmp_path: Path) -> None:
     """What a person does: clone, check out, pull; the committed config names the remote and no address of ours."""
     settings, clone = cloud.buckets.settings, tmp_path / "clone"
