@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from pipelines.config.model import Model, Role
+from pipelines.config.model import Model, Role, history_days
 from pipelines.config.names import STATIC
 from pipelines.config.settings import Settings
 from pipelines.engines.sources import SourceFile
@@ -76,7 +76,7 @@ def _from_lake(settings: Settings, model: Model, scratch: Path) -> list[SourceFi
 def _window(model: Model, last: date) -> list[date]:
     """All days that a retraining as of `last` would look at."""
     window = model.window
-    back = window.train_days + window.test_days + window.gap_days + window.lookback_days + model.label.maturity_days
+    back = window.train_days + window.test_days + window.gap_days + history_days(window, model.label)
     first = max(model.schedule.start, last - timedelta(days=back))
     return _days(first, last)
 

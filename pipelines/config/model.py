@@ -100,6 +100,14 @@ class Window(Strict):
     min_rows: Annotated[int, Field(ge=10, le=10**12)] = 1000
 
 
+def history_days(window: Window, label: Label) -> int:
+    """How many days before a row are read for its features: the look-back, and the days until labels are known.
+
+    A trailing rate over the `lookback_days` newest known labels is about days that much older.
+    """
+    return window.lookback_days + label.maturity_days + 1
+
+
 class Validation(Strict):
     """Bounds on one partition (caps, row count) and on the window (gaps, freshness, labels)."""
 

@@ -18,6 +18,7 @@ from pipelines.config.model import (
     Task,
     Training,
     Validation,
+    history_days,
 )
 from pipelines.config.strict import Day, Days, Strict
 from pipelines.errors import ConfigError
@@ -58,7 +59,7 @@ class Span(Strict):
             )
         return cls(
             as_of=as_of,
-            first=max(train_start - timedelta(days=window.lookback_days), model.schedule.start),
+            first=max(train_start - timedelta(days=history_days(window, model.label)), model.schedule.start),
             train_start=train_start,
             train_end=train_end,
             validation_start=validation_start,

@@ -40,7 +40,7 @@ def wanted(ledger: Ledger, version: Version, day: date) -> Wanted:
     Raises:
         DataError: the day's events are not in the ledger.
     """
-    params, first = version.params, day - timedelta(days=version.lookback_days)
+    params, first = version.params, day - timedelta(days=version.history_days)
     manifest = load_manifest(ledger, months=[*months_between(first, day), STATIC])
     events = manifest.accepted(params.events, day.isoformat())
     if events is None:

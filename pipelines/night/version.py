@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pipelines.config.model import Window
+from pipelines.config.model import Window, history_days
 from pipelines.config.params import RunParams
 from pipelines.config.settings import Settings
 from pipelines.errors import IntegrityError, shorten
@@ -78,15 +78,15 @@ class Version:
         return self.folder / "features.py"
 
     @cached_property
-    def lookback_days(self) -> int:
-        """How many days before a row its features may read.
+    def history_days(self) -> int:
+        """How many days before a row are read for its features.
 
         Not what the run's span opens with: a run near the start of the schedule had fewer days before it.
         """
         import yaml
 
         window = yaml.safe_load((self.folder / "model.yaml").read_bytes()).get("window") or {}
-        return int(window.get("lookback_days", Window().lookback_days))
+        return history_days(Window.model_validate(window), self.params.label)
 
     @cached_property
     def features_key(self) -> str:
