@@ -62,7 +62,7 @@ stack-demo: stack ## the story of `make demo` on the stack
 
 test: dev ## every test that needs no root, with the coverage of pipelines/; ARGS="tests/dags -k form" for some
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest $(ARGS); status=$$?; \
+	@$(BIN)/coverage run -m pytest -n logical --maxprocesses 8 --dist loadscope $(ARGS); status=$$?; \
 	$(BIN)/coverage combine --quiet; $(BIN)/coverage report; exit $$status
 
 STACK = @[ "$$(id -u)" = 0 ] || { echo "this starts a Docker engine and real servers: run it as root on Debian"; exit 1; }; \

@@ -97,6 +97,7 @@ def test_50_scripts_in_a_parameter_stay_text(begun: tuple[Settings, TinyModel], 
 @pytest.mark.parametrize("field", ["as_of", "train_days", "promotion", "day", "from"])
 def test_50_scripts_are_no_values(settings: Settings, tiny_model: TinyModel, text: str, field: str) -> None:
     step = {"day": "score", "from": "ingest"}.get(field, "snapshot")
+    Ledger.open(settings, "tiny", create=True)
     with pytest.raises(ConfigError):
         run_step(settings, "tiny", stories.run_id(tiny_model.last, "x"), step, json.dumps({field: text}), quiet)
 

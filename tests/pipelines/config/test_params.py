@@ -20,7 +20,7 @@ def test_the_window_ends_on_the_last_matured_day(tiny_model: TinyModel) -> None:
     assert span.test_start == tiny_model.day(33)
     assert span.train_end == tiny_model.day(32)
     assert span.train_start == tiny_model.day(13)
-    assert span.first == tiny_model.day(6)
+    assert span.first == tiny_model.day(4)
 
 
 @pytest.mark.parametrize("number", [-1, 5])

@@ -150,7 +150,7 @@ def test_illegal_labels_types_and_keys_are_told():
 def test_the_whole_window():
     model = Model.model_validate(
         MODEL
-        | {"window": {"train_days": 18, "test_days": 7, "validation_days": 3, "lookback_days": 4, "min_rows": 1000}}
+        | {"window": {"train_days": 18, "test_days": 7, "validation_days": 3, "lookback_days": 2, "min_rows": 1000}}
     )
     params = RunParams.of("trips", model, AS_OF)
     assert params.span == SPAN

@@ -74,22 +74,6 @@ def test_ingesting_again_finds_nothing_new(cloud: Cloud) -> None:
     assert stories.last_json(done)["accepted"] == 0
 
 
-def test_predictions_are_written_to_s3_once(cloud: Cloud, tmp_path: Path) -> None:
-    day = cloud.tiny.day(35)
-    place = cloud.buckets.at("tiny", f"date={day}", "version-1.parquet", setting="predictions")
-    for _ in range(2):
-        done = cloud.evergreen("predict", "tiny", "--date", str(day), "--json")
-        assert done.returncode == 0, done.stderr
-        assert stories.last_json(done)["file"] == str(place)
-    (tmp_path / "scored.parquet").write_bytes(cloud.buckets.get(place))
-    assert pq.read_metadata(tmp_path / "scored.parquet").num_rows == stories.last_json(done)["rows"] > 0
-    cloud.buckets.put(place, b"of somebody else")
-    done = cloud.evergreen("predict", "tiny", "--date", str(day))
-    assert done.returncode == 3
-    assert "holds other bytes already" in done.stderr
-    assert cloud.buckets.get(place) == b"of somebody else"
-
-
 def test_nights_read_and_write_their_predictions_on_s3(cloud: Cloud) -> None:
     days = [cloud.tiny.day(number) for number in (36, 37)]
     for day in days:
@@ -108,6 +92,22 @@ def test_nights_read_and_write_their_predictions_on_s3(cloud: Cloud) -> None:
     again = cloud.evergreen("score", "tiny", "--date", str(days[0]), "--json")
     assert [item["new"] for item in stories.last_json(again)["versions"]] == [False]
     assert not (cloud.buckets.settings.home / "predictions").exists()
+
+
+def test_predictions_are_written_to_s3_once(cloud: Cloud, tmp_path: Path) -> None:
+    day = cloud.tiny.day(35)
+    place = cloud.buckets.at("tiny", f"date={day}", "version-1.parquet", setting="predictions")
+    for _ in range(2):
+        done = cloud.evergreen("predict", "tiny", "--date", str(day), "--json")
+        assert done.returncode == 0, done.stderr
+        assert stories.last_json(done)["file"] == str(place)
+    (tmp_path / "scored.parquet").write_bytes(cloud.buckets.get(place))
+    assert pq.read_metadata(tmp_path / "scored.parquet").num_rows == stories.last_json(done)["rows"] > 0
+    cloud.buckets.put(place, b"of somebody else")
+    done = cloud.evergreen("predict", "tiny", "--date", str(day))
+    assert done.returncode == 3
+    assert "holds other bytes already" in done.stderr
+    assert cloud.buckets.get(place) == b"of somebody else"
 
 
 def test_a_checked_out_run_is_evaluated_with_the_bytes_that_dvc_pulled(cloud: Cloud, tmp_path: Path) -> None:
