@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from pipelines.config import names
 from pipelines.config.alerts import Alerts
+from pipelines.config.gates import Gates
 from pipelines.config.monitoring import Monitoring
 from pipelines.config.names import Promotion
 from pipelines.config.policy import Policy
@@ -173,23 +174,6 @@ class Evaluation(Strict):
     min_slice_rows: Annotated[int, Field(ge=1, le=10**9)] = 200
     shap_rows: Annotated[int, Field(ge=1, le=10_000)] = 2_000
     baseline_rows: Annotated[int, Field(ge=100, le=200_000)] = 50_000
-
-
-class ChampionGate(Strict):
-    """Not worse than the champion by more than `margin` on `metric`, over at least `min_rows` unseen rows."""
-
-    metric: str | None = None
-    margin: Annotated[float, Field(ge=0, le=1e9)] = 0.0
-    min_rows: Annotated[int, Field(ge=1, le=10**12)] = 500
-
-
-class Gates(Strict):
-    """`floors`: at least; `ceilings`: at most. `agreement`: mean difference of trial and release scores."""
-
-    floors: dict[str, float] = Field(default_factory=dict)
-    ceilings: dict[str, float] = Field(default_factory=dict)
-    champion: ChampionGate = ChampionGate()
-    agreement: Annotated[float, Field(gt=0, le=1e9)] = 0.05
 
 
 class Model(Strict):

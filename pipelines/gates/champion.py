@@ -6,7 +6,7 @@ import math
 from datetime import timedelta
 from typing import Any
 
-from pipelines.config.model import ChampionGate, Gates
+from pipelines.config.gates import ChampionGate, Gates
 from pipelines.evaluation.metrics import HIGHER_IS_BETTER, default_metric
 from pipelines.evaluation.record import Compared, Measured
 from pipelines.gates.base import GateResult, number
