@@ -50,11 +50,13 @@ class ChampionGate(Strict):
     """Not worse than the champion by more than `margin` on `metric`, over at least `min_rows` unseen rows.
 
     Judged by the upper end of the 95% interval of the paired difference, resampling whole days, where there are at
-    least `min_days` of them; by the difference itself where there are fewer.
+    least `min_days` of them; by the difference itself where there are fewer. Without a margin it is 2 % of the
+    champion's own loss, or 0.01 of a metric of which more is better: a margin of 0 would ask every challenger to be
+    surely better, and chance alone would keep a champion for ever.
     """
 
     metric: str | None = None
-    margin: Bound = 0.0
+    margin: Bound | None = None
     min_rows: Annotated[int, Field(ge=1, le=10**12)] = 500
     min_days: Annotated[int, Field(ge=2, le=3660)] = 5
 
@@ -69,13 +71,14 @@ class BaselineGate(Strict):
 class SlicesGate(Strict):
     """Every slice of `evaluation.slices` and every weak segment found, of `min_rows` rows or more.
 
-    `floors` and `ceilings` are bounds of metrics in each slice; `max_loss` is how much worse than the champion a slice
-    may be (mean loss); `max_segment_ratio` bounds the mean loss of a segment found by a tree over that of all rows.
+    `floors` and `ceilings` are bounds of metrics in each slice; `max_loss` is how much more than the champion a slice
+    may lose, relative to the champion's mean loss there; `max_segment_ratio` bounds the mean loss of a segment found by
+    a tree over that of all rows.
     """
 
     floors: dict[str, float] = Field(default_factory=dict)
     ceilings: dict[str, float] = Field(default_factory=dict)
-    max_loss: Bound = 0.1
+    max_loss: Bound = 0.25
     max_segment_ratio: Annotated[float, Field(gt=1, le=1e6)] = 3.0
     min_rows: Annotated[int, Field(ge=1, le=10**9)] = 200
 

@@ -6,7 +6,8 @@ from datetime import date, timedelta
 from typing import Any
 
 from pipelines.config.gates import Family, Mode
-from pipelines.evaluation.metrics import compute
+from pipelines.evaluation.metrics import compute, default_metric
+from pipelines.evaluation.paired import Paired
 from pipelines.evaluation.record import Agreement, Compared, Measured, ScoreFacts
 from pipelines.gates.families import FAMILIES
 from pipelines.replay.world import EPOCH, World
@@ -61,4 +62,6 @@ def _compared(world: World, challenger: date, champion: date) -> Compared:
         theirs = scores[np.isfinite(labels)]
     ours, known = compute(task, label[unseen], score[unseen]), compute(task, label[unseen], theirs)
     days = (first, span.test_end) if rows else None
-    return Compared(None, seen_until, rows, days, ours, known, ours)
+    metric = world.model.gates.champion.metric or default_metric(task)
+    paired = Paired.of(task, metric, label[unseen], (score[unseen], theirs), day[unseen], (ours, known))
+    return Compared(None, seen_until, rows, days, ours, known, ours, paired)

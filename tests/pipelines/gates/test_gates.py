@@ -7,6 +7,7 @@ import pytest
 from pipelines.config.gates import ChampionGate, Gates
 from pipelines.config.model import Task
 from pipelines.errors import ConfigError
+from pipelines.evaluation.paired import Paired
 from pipelines.evaluation.record import Agreement, Compared, Measured, ScoreFacts
 from pipelines.gates import agreement, base, baseline, champion, families, floors, sanity
 
@@ -83,6 +84,49 @@ def test_not_worse_than_the_champion(metric, theirs, margin, passed):
         "equal to" if theirs == OURS[name] else "better than" if (theirs < OURS[name]) == (name == "auc") else "worse"
     )
     assert word in result.sentence
+
+
+def paired(worse, low, high, days=14):
+    whole = against({"log_loss": 0.5 - worse})
+    return replace(whole, compared=replace(whole.compared, paired=Paired("log_loss", days, worse, low, high)))
+
+
+@pytest.mark.parametrize(
+    ("worse", "low", "high", "days", "passed", "words"),
+    [
+        (-0.01, -0.02, -0.001, 14, True, "surely better: by 14 whole days it is between 0.02 better and 0.001 better"),
+        (-0.01, -0.03, 0.01, 14, True, "between 0.03 better and 0.01 worse (95%)"),
+        (-0.01, -0.04, 0.0101, 14, False, "between 0.04 better and 0.0101 worse (95%)"),
+        (0.012, 0.011, 0.013, 14, False, "surely worse"),
+        (0.005, 0.001, 0.009, 14, True, "surely worse"),
+        (0.009, -0.5, 0.5, 4, True, "4 days of 5 are too few for an interval, so the difference itself decides"),
+        (0.011, -0.5, 0.5, 4, False, "4 days of 5 are too few"),
+        (0.009, None, None, 9, True, "9 days give no interval, so the difference itself decides"),
+    ],
+)
+def test_the_unfavourable_end_of_the_interval_decides(worse, low, high, days, passed, words):
+    _, result = champion.judge(paired(worse, low, high, days), Gates(champion=ChampionGate(margin=0.01)))
+    assert result.passed is passed
+    assert words in result.sentence
+    assert result.interval == ((low, high) if days >= 5 and low is not None else None)
+    assert result.evidence["superior"] is (high == -0.001)
+    assert result.observed == worse
+
+
+@pytest.mark.parametrize(
+    ("metric", "ours", "theirs", "passed"),
+    [
+        ("log_loss", 0.51, 0.5, True),
+        ("log_loss", 0.5101, 0.5, False),
+        ("auc", 0.69, 0.7, True),
+        ("auc", 0.6899, 0.7, False),
+    ],
+)
+def test_without_a_margin_it_is_a_fiftieth_of_a_loss_or_a_hundredth_of_a_share(metric, ours, theirs, passed):
+    gates = Gates(champion=ChampionGate(metric=metric))
+    _, result = champion.judge(against({metric: theirs}, ours={metric: ours}), gates)
+    assert result.passed is passed
+    assert result.threshold == pytest.approx(0.01)
 
 
 def test_without_a_champion_it_passes():
