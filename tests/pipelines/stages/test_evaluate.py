@@ -27,6 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWar
 OUTS = {
     "metrics.json",
     "gates.json",
+    "cost.json",
     "slices.json",
     "importance.json",
     "report.html",
