@@ -11,6 +11,7 @@ from pipelines.config import names
 from pipelines.config.params import Span
 from pipelines.errors import GateRefusal, IntegrityError, PushRefused
 from pipelines.ledger.git import Ledger
+from pipelines.ledger.signatures import signing
 from pipelines.storage.files import json_bytes
 
 PATH = "champion.json"
@@ -127,7 +128,8 @@ def promote(ledger: Ledger, champion: Champion, expected_parent: str | None) -> 
         )
     record = champion.model_copy(update={"previous": _previous(standing)})
     text = f"Champion {record.version}: {record.reason.kind}\n\nRun: {record.run}\n"
-    return ledger.commit("champion", {PATH: json_bytes(record.model_dump(mode="json"))}, text, parent=head)
+    content = json_bytes(record.model_dump(mode="json"))
+    return ledger.commit("champion", {PATH: content}, text, parent=head, signing=signing(ledger.secrets))
 
 
 def history(ledger: Ledger) -> list[Champion]:
