@@ -84,7 +84,7 @@ def _data(facts: Facts) -> Markup:
     absent = [f"{item['table']} {item['partition']}" for item in (*window["missing"], *window["quarantined"])]
     parts = [
         tag("p", told, style="text"),
-        table(["table", "role", "partitions of", "partitions", "rows"], rows, text=3),
+        table(["table", "role", "partitions of", "partitions", "rows"], rows),
         tag("p", f"{passed} of {len(checks)} checks on the window passed."),
     ]
     parts += [tag("p", f"Missing or quarantined: {', '.join(absent[:20])}")] if absent else []

@@ -148,7 +148,7 @@ def _svg(name: str, title: str, told: str, draw: Callable[[Any], None], height: 
         axes.patch.set_alpha(0)
         draw(axes)
         out = io.StringIO()
-        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        figure.savefig(out, format="svg", metadata={"Date": None})
     return _inside(out.getvalue(), name, title, told)
 
 

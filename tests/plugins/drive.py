@@ -62,7 +62,7 @@ def drive(case: dict[str, Any]) -> dict[str, Any]:
     except Exception as error:  # the kind of exception is what is asked
         found = {"raised": type(error).__name__, "message": str(error)}
     links = {link.name: link.get_link(task, ti_key=None) for link in task.operator_extra_links}
-    return found | {"announced": outlets.get("added", []), "links": links}
+    return found | {"announced": outlets.get("added", [])} | ({"links": links} if links else {})
 
 
 if __name__ == "__main__":
