@@ -58,6 +58,9 @@ _TEXT = """\
 # `evergreen check {name}` says whether it still holds. docs/model-reference.md explains every key.
 title: {title}
 owner: nobody yet  # who answers for it: a team, or an address
+# What it is for, and where it must not be used: both stand on the card of every version.
+purpose: ""
+limits: []
 # {meaning}; {balance}.
 task: {task}
 
