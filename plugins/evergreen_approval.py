@@ -34,7 +34,7 @@ ROWS = 60
 
 
 class ApprovalTask(ApprovalOperator):
-    """Asks whether the run may become champion, if its mode is `manual`; a run of another mode goes on at once.
+    """Asks whether the run may become champion; a dry run goes on at once.
 
     Nothing of it is a template: text of a note stays text.
     """
@@ -59,8 +59,8 @@ class ApprovalTask(ApprovalOperator):
             run_id, ledger = self._run(context)
             found = ledger.read_many((f"runs/{run_id}", path) for path in ("run.json", GATES, METRICS))
             read = {path: json.loads(content or b"{}") for (_, path), content in found.items()}
-            if read["run.json"].get("request", {}).get("promotion") != Promotion.MANUAL:
-                self.log.info("run %s needs no approval", run_id)
+            if read["run.json"].get("request", {}).get("promotion") == Promotion.DRY_RUN:
+                self.log.info("run %s is a dry run: nobody is asked", run_id)
                 return None
             self.subject = f"Promote run {run_id} of {self.model}?"
             self.body = body(ledger, run_id, read["run.json"], read[GATES], read[METRICS], self._names())

@@ -11,6 +11,7 @@ import yaml
 from pipelines.config.load import find_model, load_model
 from pipelines.config.names import Promotion
 from pipelines.config.params import RunParams
+from pipelines.config.release import Approval
 from pipelines.config.settings import Settings
 from pipelines.errors import ExitCode, GateRefusal, InputError, IntegrityError, PassingFault, PushRefused, shorten
 from pipelines.ledger import approvals, decisions, retrainings
@@ -64,22 +65,22 @@ def _promote(settings: Settings, ledger: Ledger, model: str, run_id: str, say: P
         decisions.record(ledger, "dry_run", {"run": run_id, "would": "promote"}, key=run_id)
         say("dry run: recorded what promotion would have done")
         return StageResult(summary={"run": run_id, "promoted": False, "reason": "dry run"})
-    answer = _answer(settings, ledger, run_id) if run["mode"] is Promotion.MANUAL else None
+    declared = load_model(find_model(settings.models, model))
+    # What the run says of its mode was written by a stage; what the model folder says was not.
+    manual = Promotion.MANUAL in (run["mode"], declared.promotion)
+    answer = _answer(ledger, declared.approval, run_id) if manual else None
     if answer is not None and answer.verdict == "reject":
         return _refuse(ledger, run_id, answer.sentence)
     return _swap(ledger, registry, model, run, answer, say)
 
 
-def _answer(settings: Settings, ledger: Ledger, run_id: str) -> Answer:
+def _answer(ledger: Ledger, allowed: Approval, run_id: str) -> Answer:
     """What a person answered; raises InputError where nobody has, or nobody who may."""
     answer = approvals.newest(ledger, run_id, approvals.gates_sha256(ledger, run_id))
-    where, remedy = (
-        f"run {run_id}",
-        f"answer in {ledger.model}__promote, or `evergreen approve {ledger.model} {run_id}`",
-    )
+    where = f"run {run_id}"
+    remedy = f"answer in {ledger.model}__promote, or `evergreen approve {ledger.model} {run_id}`"
     if answer is None:
         raise InputError("nobody has approved it", where=where, remedy=remedy)
-    allowed = load_model(find_model(settings.models, ledger.model)).approval
     if answer.verdict == "approve" and not allowed.allows(answer.by, *answer.names):
         raise InputError(f"{shorten(answer.by)} is none of its approvers", where=where, remedy=remedy)
     return answer

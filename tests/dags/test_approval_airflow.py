@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from airflows import ended, fetched, running, settings_in, wait
@@ -54,12 +55,12 @@ def asked(airflow: Airflow) -> str:
 
 def question(airflow: Airflow, run: str) -> dict[str, Any] | None:
     """What the approval asks, once it waits."""
-    path = f"/dags/{PROMOTE}/dagRuns/{run.replace('+', '%2B')}/taskInstances/approval/-1/hitlDetails"
+    path = f"/dags/{PROMOTE}/dagRuns/{quote(run, safe='')}/taskInstances/approval/-1/hitlDetails"
     return airflow._ask("GET", path, none_on=404)
 
 
 def respond(airflow: Airflow, run: str, choice: str) -> None:
-    path = f"/dags/{PROMOTE}/dagRuns/{run.replace('+', '%2B')}/taskInstances/approval/-1/hitlDetails"
+    path = f"/dags/{PROMOTE}/dagRuns/{quote(run, safe='')}/taskInstances/approval/-1/hitlDetails"
     airflow._ask("PATCH", path, {"chosen_options": [choice], "params_input": {}})
 
 

@@ -17,7 +17,7 @@ from pipelines.config.settings import Settings
 from pipelines.ledger import Ledger, approvals, decisions
 
 ROOT = Path(__file__).parents[2]
-RUN, AUTO = "2024-01-30-20260101T000000Z-abcdef", "2024-01-31-20260101T000000Z-abcdef"
+RUN, DRY = "2024-01-30-20260101T000000Z-abcdef", "2024-01-31-20260101T000000Z-abcdef"
 GATES = {
     "passed": True,
     "model_sha256": "a" * 64,
@@ -43,12 +43,12 @@ ANN = {"id": "7", "name": "ann"}
 
 @pytest.fixture
 def ledger(settings: Settings) -> Ledger:
-    """A ledger with a finished run that is asked for in mode manual, and one in mode auto."""
+    """A ledger with a finished run that is asked for in mode manual, and a dry run."""
     write_tiny_model(settings, days=1).edit(
         "promotion: auto", "promotion: manual\napproval: {approvers: [ann, bob], deadline_hours: 2}"
     )
     ledger = Ledger.open(settings, "tiny", create=True)
-    for run, mode in ((RUN, "manual"), (AUTO, "auto")):
+    for run, mode in ((RUN, "manual"), (DRY, "dry_run")):
         request = {"promotion": mode, "note": "please {{ look }}", "caller": "manual__1"}
         files = {"run.json": {"request": request}, approvals.GATES: GATES, "out/evaluate/metrics.json": METRICS}
         content = {path: json.dumps(value).encode() for path, value in files.items()}
@@ -79,9 +79,9 @@ def given(choice: str, user: dict[str, str] | None, minute: int) -> dict[str, An
 
 
 def test_what_is_asked_and_what_each_answer_comes_to(ledger, approve) -> None:
-    asks, auto, rejected, late, foreign, approved = approve(
+    asks, dry, rejected, late, foreign, approved = approve(
         {"run": RUN},
-        {"run": AUTO},
+        {"run": DRY},
         given("Reject", ANN, 1),
         given("Reject", None, 2),
         given("Approve", {"id": "9", "name": "eve"}, 3),
@@ -96,8 +96,8 @@ def test_what_is_asked_and_what_each_answer_comes_to(ledger, approve) -> None:
     assert "| champion | passed | -0.01 | 0.02 | -0.02 to 0.001 | better \\| by \\<b\\>much\\</b\\> |" in lines
     assert "| log\\_loss | 0.5 | 0.51 | -0.01 | -0.02 to 0.001 |" in lines
     assert "please {{ look }}" in question["body"]
-    # A run of another mode is nobody's question.
-    assert (auto["returned"], auto["asked"], auto["skipped"]) == (None, [], False)
+    # A dry run is nobody's question.
+    assert (dry["returned"], dry["asked"], dry["skipped"]) == (None, [], False)
     assert (rejected["skipped"], late["skipped"], approved["skipped"]) == (True, True, False)
     assert foreign["raised"] == "AirflowFailException"
     ledger.fetch()

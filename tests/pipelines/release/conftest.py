@@ -53,7 +53,3 @@ def answer(story: Story, challenger: str) -> Callable[..., Answer]:
         return given
 
     return give
-
-
-def quiet(_: str) -> None:
-    """Says nothing."""

@@ -81,3 +81,9 @@ def test_the_command_line_asks_the_same(story, challenger) -> None:
     assert stories.last_json(done)["sentence"] == "approved by ann: fine"
     done = stories.evergreen(story.settings, "promote", "tiny", challenger, "--json")
     assert stories.last_json(done)["version"] == 2
+
+
+def test_a_model_that_asks_a_person_has_no_run_that_asks_nobody(story) -> None:
+    story.tiny.edit("promotion: auto", "promotion: manual")
+    done = stories.evergreen(story.settings, "run", "tiny", "--promotion", "auto")
+    assert (done.returncode, "a person must approve" in done.stderr) == (3, True)
