@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
 from typing import Any
 
 from pipelines.errors import ConfigError, shorten
@@ -25,8 +26,13 @@ class Reign:
     champion: Champion
     until: datetime | None
     commit: str
-    signature: str
     window_sha256: str | None
+    ledger: Ledger = field(repr=False, compare=False)
+
+    @cached_property
+    def signature(self) -> str:
+        """What the signature of its commit is worth, in words."""
+        return signatures.verify(self.ledger, self.commit)
 
     @property
     def gates(self) -> list[dict[str, Any]]:
@@ -57,7 +63,8 @@ def history(ledger: Ledger) -> list[Reign]:
         IntegrityError: a commit of the branch holds something else than a champion.
     """
     commits = ledger.log("champion")[::-1]
-    records = [(commit, record) for commit in commits if (record := champions.at(ledger, commit))]
+    contents = ledger.read_many((commit, champions.PATH) for commit in commits)
+    records = [(commit, champions.parse(commit, contents[commit, champions.PATH])) for commit in commits]
     windows = ledger.read_many((record.tag, "window.json") for _, record in records)
     ends = [record.since for _, record in records[1:]]
     return [
@@ -66,8 +73,8 @@ def history(ledger: Ledger) -> list[Reign]:
             # A promoter's clock may have stood behind the one before: no reign ends before it begins.
             max(end, record.since) if end else None,
             commit,
-            signatures.verify(ledger, commit),
             _sha256(windows[record.tag, "window.json"]),
+            ledger,
         )
         for (commit, record), end in zip(records, [*ends, None], strict=True)
     ]

@@ -127,4 +127,5 @@ def _interval(task: Any, metric: str, rows: Sample, exact: float | None) -> Inte
     wide = math.sqrt(rows.days / (rows.days - 1)) * float(stdtrit(rows.days - 1, (1 + LEVEL) / 2))
     tail = float(ndtr(-wide))
     low, high = (rounded(float(end)) for end in np.quantile(known, [tail, 1 - tail]))
-    return (low, high) if low is not None and high is not None else None
+    # A bin's error grows by chance alone: its draws may all lie above it.
+    return (min(low, exact), max(high, exact)) if low is not None and high is not None else None

@@ -86,10 +86,13 @@ def current(ledger: Ledger) -> Champion | None:
 
 def at(ledger: Ledger, commit: str | None) -> Champion | None:
     """The champion recorded at a commit of the `champion` branch; raises as `current` does."""
-    if commit is None:
-        return None
+    return None if commit is None else parse(commit, ledger.read(commit, PATH))
+
+
+def parse(commit: str, content: bytes | None) -> Champion:
+    """The champion in `content`, the file at `commit`; raises as `current` does."""
     try:
-        return Champion.model_validate_json(ledger.read(commit, PATH) or b"")
+        return Champion.model_validate_json(content or b"")
     except ValidationError as error:
         raise IntegrityError(
             f"{PATH} cannot be read: {error.errors()[0]['msg']}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,5 +20,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Nights:
 
 @pytest.fixture
 def copied(scored: Nights, tmp_path: Path) -> Nights:
-    """A copy of it that may be changed."""
-    return Nights(scored.story.copy(tmp_path / "copy"))
+    """A copy of it, predictions too, that may be changed."""
+    story = scored.story.copy(tmp_path / "copy")
+    shutil.copytree(scored.settings.home / "predictions", story.settings.home / "predictions")
+    return Nights(story)
