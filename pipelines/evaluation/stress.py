@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -18,10 +19,10 @@ from pipelines.evaluation.behaviour import Behaviour
 from pipelines.evaluation.poisoning import Poisoning
 from pipelines.evaluation.robustness import Robustness
 from pipelines.evaluation.sampling import sample
-from pipelines.evaluation.serving import Serving
 from pipelines.storage.model_file import Signature
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from numpy.typing import NDArray
     from xgboost import Booster
 
@@ -43,12 +44,15 @@ class Stress:
 
     def measured(self, test: Rows) -> dict[str, Any]:
         """The fields of `Measured` that these families judge by, measured on `test`, the run's test days."""
-        return {
-            "robustness": self._robustness(test),
-            "behaviour": self._behaviour(test),
-            "serving": self._serving(test),
-            "poisoning": self._poisoning(test),
-        }
+        # Most of the fresh process's time goes into its imports: the others need not wait for it.
+        with ThreadPoolExecutor(max_workers=1) as aside:
+            served = None if self._off(Family.SERVING) else aside.submit(serving.measure, *self._asked(test))
+            return {
+                "robustness": self._robustness(test),
+                "behaviour": self._behaviour(test),
+                "poisoning": self._poisoning(test),
+                "serving": served.result() if served else None,
+            }
 
     def _robustness(self, test: Rows) -> Robustness | None:
         if self._off(Family.ROBUSTNESS):
@@ -64,14 +68,13 @@ class Stress:
         block, _ = self._block(test, self.params.gates.robustness.rows)
         return behaviour.measure(rule, self.columns, self.release, block)
 
-    def _serving(self, test: Rows) -> Serving | None:
-        if self._off(Family.SERVING):
-            return None
+    def _asked(self, test: Rows) -> tuple[Path, Path, str, pa.Table, Array]:
+        """What `serving.measure` wants to know."""
         folder = self.root / "out" / "train"
         rows = sample(test, self.columns.names, serving.ROWS)
         expected = predict(self.release_booster, self.signature, rows.to_batches())
         sha256 = self.signature.model_sha256
-        return serving.measure(folder / "release.json", folder / "signature.json", sha256, rows, expected)
+        return folder / "release.json", folder / "signature.json", sha256, rows, expected
 
     def _poisoning(self, test: Rows) -> Poisoning | None:
         if self._off(Family.POISONING):
