@@ -57,7 +57,8 @@ def delete(ledger: Ledger, refs: Mapping[str, str]) -> None:
 
     Raises:
         PushRefused: one of them has moved.
-        InputError: the server's rules forbid it, or our role may not.
+        ConfigError: our role may not.
+        InputError: the server's rules forbid it.
         PassingFault: the ledger cannot be reached.
     """
     ledger.fetch()
@@ -75,5 +76,8 @@ def delete(ledger: Ledger, refs: Mapping[str, str]) -> None:
             extra=credentials(ledger.secret),
         )
     except GitFailed as error:
+        if "deletion prohibited" in error.output:
+            remedy = "run gc with the promoter's login; another Git server must allow it for tags runs/* and run/*"
+            raise ConfigError("only the promoter may end runs", where=ledger.url, remedy=remedy) from error
         raise answers.of_push(error, ledger.url, next(iter(wanted))) from error
     ledger.fetch()

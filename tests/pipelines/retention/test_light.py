@@ -251,7 +251,7 @@ def test_a_model_that_cannot_be_read_keeps_all_its_runs(world):
     item = world.plan().models[0]
     assert not item.fates.ended
     assert item.broken
-    assert item.fates.kept[DRY] == "its model.yaml cannot be read"
+    assert item.fates.kept[LEFT] == "its model.yaml cannot be read"
 
 
 def test_old_predictions_and_samples_of_ended_runs_go(world):
