@@ -196,7 +196,8 @@ def _learning(found: Findings) -> list[Markup]:
     axes = Axis("round", 1, max(2, len(learning["training"]))), Axis(learning["metric"])
     curve = svg.lines(series, *axes, title="Learning curve", mark_x=rounds, width=svg.WIDE)
     caption = f"{learning['metric']} by round: validation solid, training dashed; {rounds} rounds are kept"
-    top = [(item["feature"], item["importance"]) for item in found.importance["features"][:TOP_FEATURES]]
+    known = [item for item in found.importance["features"] if item["importance"] is not None]
+    top = [(item["feature"], item["importance"]) for item in known[:TOP_FEATURES]]
     bars = svg.bars(top, title="Feature importance")
     unit = "the label's unit" if found.measured.task is Task.REGRESSION else "log odds"
     told = f"mean absolute SHAP value, {unit}, over {count(found.importance['rows'])} sampled test rows"
