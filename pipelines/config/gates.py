@@ -50,15 +50,16 @@ class ChampionGate(Strict):
     """Not worse than the champion by more than `margin` on `metric`, over at least `min_rows` unseen rows.
 
     Judged by the upper end of the 95% interval of the paired difference, resampling whole days, where there are at
-    least `min_days` of them; by the difference itself where there are fewer. Without a margin it is 2 % of the
-    champion's own loss, or 0.01 of a metric of which more is better: a margin of 0 would ask every challenger to be
+    least `min_days` of them; by the difference itself where there are fewer. Without a margin it is 5 % of the
+    champion's own loss, or 0.02 of a metric of which more is better: a margin of 0 would ask every challenger to be
     surely better, and chance alone would keep a champion for ever.
     """
 
     metric: str | None = None
     margin: Bound | None = None
     min_rows: Annotated[int, Field(ge=1, le=10**12)] = 500
-    min_days: Annotated[int, Field(ge=2, le=3660)] = 5
+    # A week: fewer days lack some weekdays, and with five an interval is over three standard errors to each side.
+    min_days: Annotated[int, Field(ge=2, le=3660)] = 7
 
 
 class BaselineGate(Strict):
@@ -86,7 +87,8 @@ class SlicesGate(Strict):
 class LeakageGate(Strict):
     """`single_feature`: the most that one feature alone may explain (AUC, or R2 of a regression).
 
-    `membership`: the most that a classifier may tell training rows from test rows by (AUC).
+    `membership`: the most that a classifier may tell training rows from test rows by (AUC), and that a feature may
+    follow the order of time by (rank correlation).
     """
 
     single_feature: Share = 0.98
@@ -159,8 +161,8 @@ class PoisoningGate(Strict):
     """The newest `days` of training against those before: labels that contradict the model, rows that came twice.
 
     `max_flipped` is the share of flipped labels that the days may seem to have, or what days before seemed to have if
-    that is more. On flights, where untouched days seem to have up to a seventh, a quarter is always seen; where scores
-    order labels well, less is.
+    that is more. On flights, where untouched days seem to have up to a seventh, a quarter was seen in 15 of 16 windows
+    (docs/gates.md); where scores order labels well, less is seen.
     """
 
     days: Annotated[int, Field(ge=1, le=365)] = 3

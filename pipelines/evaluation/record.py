@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.config.model import Task
 from pipelines.evaluation.behaviour import Behaviour
+from pipelines.evaluation.calibration import CalibrationFacts
+from pipelines.evaluation.fairness import Gaps
+from pipelines.evaluation.leakage import LeakageFacts
 from pipelines.evaluation.metrics import Metrics, rounded
+from pipelines.evaluation.overlap import OverlapFacts
 from pipelines.evaluation.paired import Paired
 from pipelines.evaluation.poisoning import Poisoning
 from pipelines.evaluation.robustness import Robustness
+from pipelines.evaluation.segments import SliceFacts
 from pipelines.evaluation.serving import Serving
 
 if TYPE_CHECKING:
@@ -100,6 +105,11 @@ class Measured:
     trial_scores: ScoreFacts
     release_scores: ScoreFacts
     release: dict[str, Any]
+    slices: SliceFacts | None = None
+    overlap: OverlapFacts | None = None
+    leakage: LeakageFacts | None = None
+    calibration: CalibrationFacts | None = None
+    fairness: tuple[Gaps, ...] | None = None
     robustness: Robustness | None = None
     behaviour: Behaviour | None = None
     serving: Serving | None = None

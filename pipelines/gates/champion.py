@@ -13,9 +13,10 @@ from pipelines.evaluation.record import Compared, Measured
 from pipelines.gates.base import GateResult, number
 
 NAME = "champion"
-# What is worse by less is worth no quarrel, where model.yaml names no margin: of a loss relative, as losses have units.
-RELATIVE_MARGIN = 0.02
-HIGHER_MARGIN = 0.01
+# Where model.yaml names no margin. Of 117 sound retrainings of flights 14, 30 and 60 days apart, judged on 14 days, the
+# interval is within 2 % of the champion's loss of half of them, within 5 % of nearly nine in ten.
+RELATIVE_MARGIN = 0.05
+HIGHER_MARGIN = 0.02
 
 
 def judge(measured: Measured, gates: Gates) -> list[GateResult]:
@@ -62,7 +63,7 @@ def _difference(compared: Compared, rule: ChampionGate, metric: str) -> GateResu
         "champion_version": compared.version,
         "rows": compared.rows,
         "days": [day.isoformat() for day in compared.days] if compared.days else None,
-        "paired_days": paired.days if paired else None,
+        "rescored_days": paired.days if paired else 0,
         "draws": paired.draws if paired else None,
     }
     if ours is None or theirs is None:

@@ -9,7 +9,22 @@ from pipelines.config.gates import Family, Gates, Mode
 from pipelines.config.model import Task
 from pipelines.evaluation.metrics import check_names
 from pipelines.evaluation.record import Measured
-from pipelines.gates import agreement, baseline, champion, floors, sanity
+from pipelines.gates import (
+    agreement,
+    baseline,
+    behaviour,
+    calibration,
+    champion,
+    fairness,
+    floors,
+    leakage,
+    overlap,
+    poisoning,
+    robustness,
+    sanity,
+    serving,
+    slices,
+)
 from pipelines.gates.base import GateResult
 
 FAMILIES: dict[Family, Callable[[Measured, Gates], list[GateResult]]] = {
@@ -18,6 +33,15 @@ FAMILIES: dict[Family, Callable[[Measured, Gates], list[GateResult]]] = {
     Family.CHAMPION: champion.judge,
     Family.AGREEMENT: agreement.judge,
     Family.BASELINE: baseline.judge,
+    Family.SLICES: slices.judge,
+    Family.OVERLAP: overlap.judge,
+    Family.LEAKAGE: leakage.judge,
+    Family.CALIBRATION: calibration.judge,
+    Family.FAIRNESS: fairness.judge,
+    Family.ROBUSTNESS: robustness.judge,
+    Family.BEHAVIOUR: behaviour.judge,
+    Family.SERVING: serving.judge,
+    Family.POISONING: poisoning.judge,
 }
 
 
@@ -25,6 +49,8 @@ def check(task: Task, gates: Gates) -> None:
     """Raises ConfigError if `gates` names a metric that a `task` model does not have."""
     check_names(task, list(gates.floors), "gates.floors")
     check_names(task, list(gates.ceilings), "gates.ceilings")
+    check_names(task, list(gates.slices.floors), "gates.slices.floors")
+    check_names(task, list(gates.slices.ceilings), "gates.slices.ceilings")
     for rule, where in ((gates.champion, "gates.champion.metric"), (gates.baseline, "gates.baseline.metric")):
         if rule.metric:
             check_names(task, [rule.metric], where)
