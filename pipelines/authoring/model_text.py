@@ -198,9 +198,9 @@ def _gates(target: Target, plan: Plan) -> dict[str, str]:
     min_rows = max(20, min(500, plan.test_rows // 3))
     if target.task is Task.REGRESSION:
         unit = spread(target.codes)
-        champion = {"metric": "rmse", "margin": float(f"{unit * 0.02:.2g}"), "min_rows": min_rows}
+        champion = {"metric": "rmse", "margin": float(f"{unit * 0.05:.2g}"), "min_rows": min_rows}
         return {"floors": flow({"r2": 0.0}), "champion": flow(champion), "agreement": repr(float(f"{unit / 4:.2g}"))}
-    margin = 0.01 if target.task is Task.BINARY else 0.02
+    margin = 0.03 if target.task is Task.BINARY else 0.05
     champion = {"metric": "log_loss", "margin": margin, "min_rows": min_rows}
     return {
         "floors": flow({"auc": 0.55}),
