@@ -24,7 +24,7 @@ def gate(name, passed=True, mode="on", **more):
     return base | {"evidence": {}, "sentence": f"what {name} says"} | more
 
 
-def make_facts(gates=(), **model):
+def make_facts(results=(), **model):
     config = Model.model_validate(yaml.safe_load(MODEL_YAML) | model)
     params = RunParams.of("tiny", config, date(2024, 1, 31))
     partition = {"table": "orders", "partition": "2024-01-31", "rows": 120}
@@ -58,7 +58,7 @@ def make_facts(gates=(), **model):
             "standing": {"champion": None},
             "validation": {"checks": [{"passed": True}]},
             "training": {"rounds": 58, "release": release, "training": {"seed": 1, "booster": {"max_depth": 3}}},
-            "gates": {"gates": list(gates)},
+            "gates": {"gates": list(results)},
             "metrics": measured,
             "slices": {"columns": slices},
             "importance": {"rows": 200, "features": ranked},

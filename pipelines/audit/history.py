@@ -66,7 +66,7 @@ def history(ledger: Ledger) -> list[Reign]:
     contents = ledger.read_many((commit, champions.PATH) for commit in commits)
     records = [(commit, champions.parse(commit, contents[commit, champions.PATH])) for commit in commits]
     windows = ledger.read_many((record.tag, "window.json") for _, record in records)
-    ends = [record.since for _, record in records[1:]]
+    ends = [*(record.since for _, record in records[1:]), *([None] if records else [])]
     return [
         Reign(
             record,
@@ -76,7 +76,7 @@ def history(ledger: Ledger) -> list[Reign]:
             _sha256(windows[record.tag, "window.json"]),
             ledger,
         )
-        for (commit, record), end in zip(records, [*ends, None], strict=True)
+        for (commit, record), end in zip(records, ends, strict=True)
     ]
 
 

@@ -60,6 +60,10 @@ def _head(facts: Facts, found: Spread) -> Markup:
     return Markup(header + tag("p", words.purpose(facts), style="lead") + tag("dl", *items, style="facts"))
 
 
+def _later(days: int) -> str:
+    return "the same day" if not days else "a day later" if days == 1 else f"{days} days later"
+
+
 def _passed(facts: Facts) -> str:
     return f"{sum(gate['passed'] for gate in facts.gates)} of {len(facts.gates)} passed"
 
@@ -73,18 +77,19 @@ def _data(facts: Facts) -> Markup:
     for name, items in tables.items():
         days = f"{items[0]['partition']} to {items[-1]['partition']}" if len(items) > 1 else items[0]["partition"]
         total = sum(int(str(item["rows"])) for item in items)
-        rows.append(cells(name, facts.params.tables[name].role, days, len(items), count(total)))
+        texts = [tag("td", text, style="text") for text in (name, facts.params.tables[name].role, days)]
+        rows.append([*texts, *cells(count(len(items)), count(total))])
     told = (
         f"Fitted on {span.train_start} to {span.train_end}, the last days from {span.validation_start} for early "
         f"stopping; judged on {span.test_start} to {span.test_end}; refitted through {span.test_end}. Rows are "
-        f"labelled by {facts.params.label.expression}, known {facts.params.label.maturity_days} days later."
+        f"labelled by {facts.params.label.expression}, known {_later(facts.params.label.maturity_days)}."
     )
     checks = facts.found["validation"]["checks"]
     passed = sum(check["passed"] for check in checks)
     absent = [f"{item['table']} {item['partition']}" for item in (*window["missing"], *window["quarantined"])]
     parts = [
         tag("p", told, style="text"),
-        table(["table", "role", "partitions of", "partitions", "rows"], rows),
+        table(["table", "role", "partitions of", "partitions", "rows"], rows, text=3),
         tag("p", f"{passed} of {len(checks)} checks on the window passed."),
     ]
     parts += [tag("p", f"Missing or quarantined: {', '.join(absent[:20])}")] if absent else []

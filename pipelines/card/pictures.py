@@ -97,7 +97,7 @@ def drift(items: Sequence[tuple[str, float, float]]) -> str:
         )
         axes.set_xlim(left=0)
         axes.set_xlabel("effect of the drift, share of importance")
-        axes.legend(loc="lower right", frameon=False, fontsize=10)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, fontsize=10, borderaxespad=0.2)
 
     told = "; ".join(f"{name} drift {effect:.3f}, importance {share:.1%}" for name, effect, share in items[:4])
     return _svg(

@@ -20,12 +20,13 @@ h3 { font-size: 14px; margin: 0 0 4px; } p { margin: 6px 0; overflow-wrap: anywh
 .facts div { background: var(--wash); border-radius: 8px; padding: 11px 14px; } .facts dt { color: var(--soft);
   font-size: 12.5px; } .facts dd { margin: 0; font-weight: 600; font-size: 19px; font-variant-numeric: tabular-nums;
   overflow-wrap: anywhere; } .facts small { display: block; font-weight: 400; font-size: 12.5px; color: var(--soft); }
-.scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums;
+.scroll { overflow-x: auto; } .scroll + .scroll { margin-top: 14px; } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums;
   font-size: 14px; } caption { text-align: left; font-size: 13px; padding-bottom: 6px; }
 th, td { padding: 6px 10px; border-bottom: 1px solid var(--rule); text-align: right; vertical-align: top;
   white-space: nowrap; } th { font-size: 12.5px; color: var(--soft); font-weight: 600; vertical-align: bottom; }
 th:first-child, td:first-child, .text { text-align: left; padding-left: 0; } td.text { white-space: normal;
-  min-width: 15em; padding-left: 10px; } th.text { padding-left: 10px; } th.text:first-child { padding-left: 0; }
+  padding-left: 10px; } .gates td:nth-child(3) { min-width: 17em; } th.text { padding-left: 10px; }
+th.text:first-child { padding-left: 0; }
 .tag { display: inline-block; padding: 0 9px; border-radius: 99px; font-size: 12.5px; font-weight: 600;
   border: 1.5px solid; white-space: nowrap; } .yes { color: var(--good); }
 .no { color: var(--bad); border-style: double; border-width: 3px; } .note { color: var(--note); border-style: dashed; }
@@ -46,12 +47,13 @@ footer { margin-top: 44px; padding-top: 12px; border-top: 1px solid var(--rule);
   border-bottom: 1px solid var(--rule); } .gates td { border: 0; padding: 1px 0; min-width: 0; white-space: normal; }
   .gates td:first-child { font-weight: 600; overflow-wrap: anywhere; }
   .gates td:nth-child(2) { padding: 1px 0 1px 8px; }
-  .gates td:nth-child(3) { grid-column: 1 / -1; } .gates td:nth-child(n + 4) { display: none; } }
+  .gates td:nth-child(3) { grid-column: 1 / -1; min-width: 0; } .gates td:nth-child(n + 4) { display: none; } }
 @media print { :root { color-scheme: light; --ink: #000; --soft: #444; --paper: #fff; --wash: #f3f3f3; --rule: #bbb;
   --strong: #0b6b43; --pale: #cfe3d8; --good: #0b6b43; --bad: #b3261e; --note: #6f4e00; }
   body { font-size: 10.5pt; -webkit-print-color-adjust: exact; print-color-adjust: exact; } main { max-width: none;
   padding: 0; } h2 { break-after: avoid; margin-top: 20px; } tr, figure, .facts div, li { break-inside: avoid; }
-  .scroll { overflow: visible; } td.text { min-width: 0; } table { font-size: 9pt; } th, td { padding: 3px 5px; }
+  .scroll { overflow: visible; } .gates td:nth-child(3) { min-width: 0; }
+  table { font-size: 9pt; } th, td { padding: 3px 5px; }
   td { white-space: normal; } .pictures { grid-template-columns: 1fr 1fr; gap: 14px 20px; }
   details > :not(summary) { display: block; } details::details-content { content-visibility: visible; display: block; }
   @page { margin: 14mm; } }

@@ -11,7 +11,7 @@ from pipelines.evaluation.html import Markup, amount, cells, html, table, tag
 
 ROWS = 12
 _SILENT: Mapping[Family, str] = {
-    Family.SLICES: "No slice was judged: model.yaml declares none (evaluation.slices), or none has rows enough.",
+    Family.SLICES: "No gate judged slices: model.yaml declares none (evaluation.slices), or none has rows enough.",
     Family.FAIRNESS: "Fairness was not judged: model.yaml names no attributes (gates.fairness.attributes). How groups "
     "of people fare is not known.",
     Family.CALIBRATION: "No gate judged the calibration of this model.",
@@ -62,7 +62,7 @@ def _answer(gate: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _number(value: float | None) -> str | None:
-    return amount(value) if value is None or value != int(value) else f"{value:,.0f}"
+    return f"{value:,.0f}" if value is not None and float(value).is_integer() else amount(value)
 
 
 def _evidence(gates: Sequence[Mapping[str, Any]]) -> list[Markup]:

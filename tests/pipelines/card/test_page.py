@@ -107,7 +107,7 @@ def test_pictures_are_told_in_words_and_take_the_pages_colours(spread):
         (Family.BEHAVIOUR, "No invariance or direction is declared"),
         (Family.SERVING, "how fast they serve, was not judged"),
         (Family.CALIBRATION, "No gate judged the calibration"),
-        (Family.SLICES, "No slice was judged"),
+        (Family.SLICES, "No gate judged slices"),
     ],
 )
 def test_a_family_without_a_result_says_so(spread, family, told):
