@@ -20,13 +20,14 @@ h3 { font-size: 14px; margin: 0 0 4px; } p { margin: 6px 0; overflow-wrap: anywh
 .facts div { background: var(--wash); border-radius: 8px; padding: 11px 14px; } .facts dt { color: var(--soft);
   font-size: 12.5px; } .facts dd { margin: 0; font-weight: 600; font-size: 19px; font-variant-numeric: tabular-nums;
   overflow-wrap: anywhere; } .facts small { display: block; font-weight: 400; font-size: 12.5px; color: var(--soft); }
-.scroll { overflow-x: auto; } .scroll + .scroll { margin-top: 14px; } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums;
+.scroll { overflow-x: auto; } .scroll + .scroll { margin-top: 14px; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums;
   font-size: 14px; } caption { text-align: left; font-size: 13px; padding-bottom: 6px; }
 th, td { padding: 6px 10px; border-bottom: 1px solid var(--rule); text-align: right; vertical-align: top;
   white-space: nowrap; } th { font-size: 12.5px; color: var(--soft); font-weight: 600; vertical-align: bottom; }
 th:first-child, td:first-child, .text { text-align: left; padding-left: 0; } td.text { white-space: normal;
   padding-left: 10px; } .gates td:nth-child(3) { min-width: 17em; } th.text { padding-left: 10px; }
-th.text:first-child { padding-left: 0; }
+th.text:first-child, td.text:first-child { padding-left: 0; }
 .tag { display: inline-block; padding: 0 9px; border-radius: 99px; font-size: 12.5px; font-weight: 600;
   border: 1.5px solid; white-space: nowrap; } .yes { color: var(--good); }
 .no { color: var(--bad); border-style: double; border-width: 3px; } .note { color: var(--note); border-style: dashed; }
