@@ -157,9 +157,8 @@ def _metrics(metrics: Mapping[str, Any], gates: Mapping[str, Any]) -> Iterator[s
 
 
 def _links(model: str, run_id: str, request: Mapping[str, Any]) -> Iterator[str]:
-    uri = configuration.load().mlflow_uri
-    if uri.startswith("http"):
-        yield f"- [{model} in MLflow]({uri}/#/models/{model}): report, model, lineage"
+    page = configuration.load().mlflow_page
+    yield f"- [{model} in MLflow]({page}/#/models/{model}): report, card, model"
     if request.get("caller"):
         yield f"- [the retraining](/dags/{model}__retrain/runs/{_text(request['caller'])})"
     yield f"- ledger tag `runs/{run_id}`: gates, metrics, parameters, data"

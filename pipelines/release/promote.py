@@ -138,11 +138,12 @@ def _swap(
         metrics=run["metrics"]["challenger"],
     )
     try:
-        champions.promote(ledger, challenger, head)
+        made = champions.promote(ledger, challenger, head)
     except (GateRefusal, PushRefused) as error:
         return _refuse(ledger, run["id"], error.what)
     say(f"version {version} is champion")
-    _show(registry, model, challenger)
+    # As it was recorded: with the champion before it.
+    _show(registry, model, champions.at(ledger, made) or challenger)
     return _done(challenger, "became champion")
 
 
