@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pipelines.evaluation.metrics import rounded
@@ -60,50 +60,56 @@ def gaps(
 
 def _gaps(name: str, label: Array, selected: Array, codes: Codes, min_rows: int) -> Gaps:
     import numpy as np
-    from fairlearn.metrics import MetricFrame, count, selection_rate, true_positive_rate
 
     counts = np.bincount(codes.codes, minlength=len(codes.values))
     kept = counts[codes.codes] >= min_rows
     left_out = int((~kept).sum())
     if not kept.any():
         return Gaps(name, (), left_out)
+    groups, hits = _groups(label[kept].astype(np.int64), selected[kept], codes.codes[kept], codes.values)
+    return _between(Gaps(name, groups, left_out), hits) if len(groups) > 1 else Gaps(name, groups, left_out)
+
+
+def _groups(label: Array, selected: Array, place: Array, values: Sequence[str]) -> tuple[tuple[Group, ...], list[int]]:
+    """The groups, largest first, and how many labels of 1 each has."""
+    from fairlearn.metrics import MetricFrame, count, selection_rate, true_positive_rate
+
     frame = MetricFrame(
         metrics={"rows": count, "selection": selection_rate, "opportunity": true_positive_rate},
-        y_true=label[kept].astype(np.int64),
-        y_pred=selected[kept],
-        sensitive_features=codes.codes[kept],
+        y_true=label,
+        y_pred=selected,
+        sensitive_features=place,
     )
-    groups = []
+    found = []
     for code, row in zip(frame.by_group.index, frame.by_group.to_dict("records"), strict=True):
-        own = kept & (codes.codes == code)
-        known = bool(label[own].any())
-        groups.append(
-            Group(
-                codes.values[int(code)],
-                int(row["rows"]),
-                _short(row["selection"]),
-                _short(row["opportunity"]) if known else None,
-            )
-        )
-    groups.sort(key=lambda item: (-item.rows, item.value))
-    if len(groups) < 2:
-        return Gaps(name, tuple(groups), left_out)
-    hits = {codes.values[code]: int(label[kept & (codes.codes == code)].sum()) for code in np.unique(codes.codes[kept])}
-    chosen = _drawn([(item.rows, item.selection) for item in groups])
-    able = [(hits[item.value], item.opportunity) for item in groups if item.opportunity is not None]
-    reached = _drawn([(rows, share) for rows, share in able])
-    shares, chances = [item.selection for item in groups], [share for _, share in able]
-    known_chances = len(chances) > 1
-    return Gaps(
-        name,
-        tuple(groups),
-        left_out,
+        hits = int(label[place == code].sum())
+        chance = _short(row["opportunity"]) if hits else None  # Fairlearn says 0 of none
+        found.append((Group(values[int(code)], int(row["rows"]), _short(row["selection"]), chance), hits))
+    found.sort(key=lambda pair: (-pair[0].rows, pair[0].value))
+    return tuple(group for group, _ in found), [hits for _, hits in found]
+
+
+def _between(bare: Gaps, hits: Sequence[int]) -> Gaps:
+    """`bare` of two groups or more, with its gaps; `hits` are the groups' labels of 1."""
+    shares = [item.selection for item in bare.groups]
+    chosen = _drawn([(item.rows, item.selection) for item in bare.groups])
+    gaps = replace(
+        bare,
         selection=_short(max(shares) - min(shares)),
-        opportunity=_short(max(chances) - min(chances)) if known_chances else None,
         impact=_short(min(shares) / max(shares)) if max(shares) > 0 else 1.0,
         selection_interval=_interval(chosen.max(axis=0) - chosen.min(axis=0)),
-        opportunity_interval=_interval(reached.max(axis=0) - reached.min(axis=0)) if known_chances else None,
         impact_interval=_interval(_ratio(chosen)),
+    )
+    able = [
+        (rows, item.opportunity) for rows, item in zip(hits, bare.groups, strict=True) if item.opportunity is not None
+    ]
+    if len(able) < 2:
+        return gaps
+    chances, reached = [share for _, share in able], _drawn(able)
+    return replace(
+        gaps,
+        opportunity=_short(max(chances) - min(chances)),
+        opportunity_interval=_interval(reached.max(axis=0) - reached.min(axis=0)),
     )
 
 

@@ -87,12 +87,12 @@ def weak(
         return (), rounded(mean)
     tree = DecisionTreeRegressor(max_depth=DEPTH, min_samples_leaf=min_rows, random_state=seed).fit(block, loss)
     leaf = tree.apply(block)
-    classes = score.shape[1] if score.ndim == 2 else 0
+    classes, leaves = score.shape[1] if score.ndim == 2 else 0, np.unique(leaf)
     found = []
-    for number in np.unique(leaf):
+    for number in leaves:
         rows = leaf == number
         own = float(loss[rows].mean())
-        if own > mean and len(np.unique(leaf)) > 1:
+        if own > mean and len(leaves) > 1:
             hard = prior_loss(task, label[rows], prior(task, label[rows], classes))
             rule = _rule(tree.tree_, int(number), columns, block[rows])
             found.append(Segment(rule, int(rows.sum()), _short(own), _short(own / mean), hard and _short(hard)))
