@@ -1,8 +1,8 @@
 """The shipped policy against schedules with as many retrainings, on flights and on a world whose changes are known.
 
 Everything is replayed with the product's own code: 90 days of training data, labels a day late, gates, and a first
-champion as of ten days in turn. A lower bound is the 5 % quantile over resamples of fortnights of days (moving blocks),
-for the days of a fortnight share their weather and their champion.
+champion as of ten days in turn. The lower 90 % bound is the 10 % quantile over resamples of fortnights of days (moving
+blocks), for the days of a fortnight share their weather and their champion; the 5 % quantile stands in the notes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from pipelines.replay.plans import Plan, every, plans
 from pipelines.replay.run import Course, replay
 from pipelines.replay.world import World, nights
 
-STARTS, BLOCK, RESAMPLES, QUANTILE = 10, 14, 5000, 0.05
+STARTS, BLOCK, RESAMPLES, QUANTILES = 10, 14, 5000, (0.1, 0.05)
 MOST_SHARE, LEAST_POINTS = 15.0, 3.0
 TRAIN_DAYS = 76  # of flights; with 14 test days the release learns from 90, as that of claims does
 SHOWN = ("never", "monthly", "weekly", "every:3", "own", "nightly")
@@ -48,7 +48,7 @@ class Against:
     """The policy against schedules with as many retrainings, in the mean over starts.
 
     `share`: per cent of nightly's retrainings; `gain` and `same`: per cent of what nightly gains over never, by the
-    policy and by the schedule; `points` between them, by start, and their lower bound.
+    policy and by the schedule; `points` between them, by start, and their lower bounds (90 and 95 %).
     """
 
     retrainings: float
@@ -57,7 +57,7 @@ class Against:
     gain: float
     same: float
     points: tuple[float, ...]
-    low: float
+    low: tuple[float, ...]
 
 
 def policies(work: Path) -> Result:
@@ -125,12 +125,12 @@ def _schedules(world: World, start: date, last: date, count: int, *, gated: bool
     ]
 
 
-def _low(daily: NDArray[np.float64]) -> float:
-    """The lower bound of the sum of days, by resampling runs of days around the year."""
+def _low(daily: NDArray[np.float64]) -> tuple[float, ...]:
+    """The lower bounds of the sum of days, by resampling runs of days around the year."""
     rng, blocks = np.random.default_rng(0), math.ceil(len(daily) / BLOCK)
     begins = rng.integers(0, len(daily), (RESAMPLES, blocks, 1))
     places = ((begins + np.arange(BLOCK)) % len(daily)).reshape(RESAMPLES, -1)[:, : len(daily)]
-    return float(np.quantile(daily[places].sum(axis=1), QUANTILE))
+    return tuple(float(bound) for bound in np.quantile(daily[places].sum(axis=1), QUANTILES))
 
 
 def _flights(work: Path) -> World:
@@ -167,7 +167,7 @@ def _targets(name: str, found: Against) -> list[Target]:
             0,
             "",
         ),
-        Target(f"{name}: their lower 90 % bound, short of 0", max(0.0, -found.low), 0, ""),
+        Target(f"{name}: their lower 90 % bound, short of 0", max(0.0, -found.low[0]), 0, ""),
         Target(f"{name}: points over a schedule with as many", mean, None, ""),
     ]
 
@@ -200,7 +200,7 @@ def _sentence(found: Against) -> str:
     return (
         f"{found.retrainings:.1f} retrainings ({found.share:.1f} % of nightly's), gain {found.gain:.1f} % against "
         f"{found.same:.1f} % by the schedule: {fmean(found.points):+.1f} points, by start {min(found.points):.1f} to "
-        f"{max(found.points):.1f}, lower 90 % bound {found.low:.1f}."
+        f"{max(found.points):.1f}, lower 90 % bound {found.low[0]:.1f} (95 %: {found.low[1]:.1f})."
     )
 
 

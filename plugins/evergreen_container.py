@@ -23,7 +23,10 @@ FIRST_POLL_SECONDS, POLL_SECONDS = 0.2, 1.0
 _FINAL = (ExitCode.DONE, ExitCode.REFUSED, ExitCode.NOTHING)
 _CONTRACT = frozenset(int(code) for code in ExitCode)
 # Ended by SIGKILL or SIGTERM: the init process passes that on as 128 and the signal.
-_KILLED = (137, 143)
+SIGKILLED = 137
+_KILLED = (SIGKILLED, 143)
+# So long a busy engine may take to hear from the kernel that it was memory.
+OOM_SECONDS = 3.0
 
 
 @dataclass
@@ -136,12 +139,23 @@ class ContainerRuntime:
             time.sleep(pause)
             pause = min(pause * 1.2, POLL_SECONDS)
 
+    def _out_of_memory(self, container: str, state: dict[str, Any]) -> bool:
+        """Whether the kernel killed it for its memory: a busy engine hears of that after it has seen the end."""
+        until = time.monotonic() + OOM_SECONDS
+        while not state["OOMKilled"] and state["ExitCode"] == SIGKILLED and time.monotonic() < until:
+            time.sleep(FIRST_POLL_SECONDS)
+            found = self._patiently(lambda: self.engine.state(container))
+            if found is None:
+                break
+            state = found["State"]
+        return bool(state["OOMKilled"])
+
     def _outcome(self, job: Job, container: str, state: dict[str, Any], last: str) -> Outcome:
         data = self._patiently(lambda: self.engine.file(container, result_path(job)))
         outcome = outcome_of(int(state["ExitCode"]), data, last)
         if outcome.code in _CONTRACT:
             return outcome
-        if state["OOMKilled"]:
+        if self._out_of_memory(container, state):
             remedy = f"raise resources.{job.stage}.memory in model.yaml"
             return Outcome(outcome.code, None, f"out of memory: it may use {job.allowance.memory}; {remedy}")
         if self._interrupted or outcome.code in _KILLED:

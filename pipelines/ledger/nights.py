@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
-from pipelines.errors import InputError, IntegrityError, PushRefused, shorten
+from pipelines.errors import InputError, IntegrityError, shorten
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.months import months_between
+from pipelines.ledger.swap import Changes, swap
 from pipelines.storage.files import json_bytes
 
 BRANCH = "nights"
 FORMAT = 1
 # The value of a day is {version: entry}: of two writers of one day, each settles the versions that it names.
 BY_VERSION = frozenset({"scores", "quality"})
-_ATTEMPTS = 60
 _NAME = re.compile(r"[a-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*\Z", re.ASCII)
 _MONTH = re.compile(r"\d{4}-\d{2}\Z", re.ASCII)
 
@@ -65,9 +65,9 @@ def write(ledger: Ledger, values: Mapping[tuple[str, date], Value], message: str
     for (kind, day), value in values.items():
         shards.setdefault(_path(kind, f"{day:%Y-%m}"), {})[day.isoformat()] = (kind, value)
 
-    def change(head: str | None) -> dict[str, bytes | None]:
+    def change(head: str | None) -> Changes:
         found = _contents(ledger, head, shards)
-        changes: dict[str, bytes | None] = {}
+        changes: Changes = {}
         for path, wanted in shards.items():
             known = _days(path, found[path])
             settled = known | {day: _settled(kind, known.get(day), value) for day, (kind, value) in wanted.items()}
@@ -76,7 +76,7 @@ def write(ledger: Ledger, values: Mapping[tuple[str, date], Value], message: str
                 changes[path] = content
         return changes
 
-    return _swap(ledger, change, message) if shards else ledger.head(BRANCH)
+    return swap(ledger, BRANCH, change, message) if shards else ledger.head(BRANCH)
 
 
 def read_file(ledger: Ledger, name: str) -> Value | None:
@@ -92,26 +92,12 @@ def put_new(ledger: Ledger, files: Mapping[str, Value], message: str) -> dict[st
     """
     paths = {_file(name): value for name, value in files.items()}
 
-    def change(head: str | None) -> dict[str, bytes | None]:
+    def change(head: str | None) -> Changes:
         found = _contents(ledger, head, paths)
         return {path: json_bytes(value) for path, value in paths.items() if found[path] is None}
 
-    _swap(ledger, change, message)
+    swap(ledger, BRANCH, change, message)
     return {name: read_file(ledger, name) or {} for name in files}
-
-
-def _swap(ledger: Ledger, change: Callable[[str | None], dict[str, bytes | None]], message: str) -> str | None:
-    for _ in range(_ATTEMPTS):
-        ledger.fetch()
-        head = ledger.head(BRANCH)
-        changes = change(head)
-        if not changes:
-            return head
-        try:
-            return ledger.commit(BRANCH, changes, message, parent=head)
-        except PushRefused:
-            continue
-    raise PushRefused("the ledger never stood still", where=BRANCH, remedy="try again")
 
 
 def _settled(kind: str, old: Value | None, new: Value) -> Value:

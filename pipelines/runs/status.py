@@ -10,7 +10,7 @@ from pipelines.config.load import load_model, model_folders
 from pipelines.config.settings import Settings
 from pipelines.errors import EvergreenError, InputError
 from pipelines.ledger import champion as champions
-from pipelines.ledger import data, decisions
+from pipelines.ledger import data, decisions, requests, verdicts
 from pipelines.ledger.git import Ledger
 
 
@@ -40,6 +40,8 @@ def _entry(settings: Settings, name: str) -> dict[str, Any]:
         "data": {"first": days[0], "last": days[-1], "days": len(days)} if days else None,
         "last_run": _last_run(ledger),
         "last_refusal": decisions.last_refusal(ledger),
+        "last_night": _last_night(ledger),
+        "open_requests": [{"key": item.key, "reason": item.reason} for item in requests.open_requests(ledger)],
     }
 
 
@@ -72,6 +74,12 @@ def _last_run(ledger: Ledger) -> dict[str, Any] | None:
     return {"run": newest, "finished": finished is not None, "outcome": outcome, "commit": known[newest]}
 
 
+def _last_night(ledger: Ledger) -> dict[str, Any] | None:
+    day = verdicts.last_day(ledger)
+    found = verdicts.newest(ledger, day, day).get(day) if day else None
+    return {"day": str(day), "verdict": found["verdict"], "sentence": found["sentence"]} if found else None
+
+
 def _paragraph(entry: dict[str, Any]) -> str:
     lines = [entry["model"]]
     if "error" in entry:
@@ -90,6 +98,9 @@ def _paragraph(entry: dict[str, Any]) -> str:
         lines.append("  champion     none yet")
     if run:
         lines.append(f"  last run     {run['run']}: {run['outcome']}")
+    if night := entry.get("last_night"):
+        lines.append(f"  last night   {night['day']}: {night['verdict']}. {night['sentence']}")
+    lines += [f"  asked for    {item['key']}: {item['reason']}" for item in entry.get("open_requests", ())]
     if refusal:
         lines.append(f"  last refusal {refusal.get('run', '')}: {refusal.get('reason', '')}")
     return "\n".join(lines)

@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,13 @@ def airflow(settings: Settings) -> Airflow:
 
 
 def answer(airflow: Airflow, dag: str, conf: dict[str, Any]) -> int:
-    """The HTTP status with which a trigger is answered."""
+    """The HTTP status with which a trigger is answered, asked again where Airflow's SQLite was busy (500)."""
+    codes = (asked_once(airflow, dag, conf) for _ in range(5))
+    return next((code for code in codes if code != HTTPStatus.INTERNAL_SERVER_ERROR), 500)
+
+
+def asked_once(airflow: Airflow, dag: str, conf: dict[str, Any]) -> int:
+    """The HTTP status of one request."""
     airflow.knows(dag)
     body = json.dumps({"logical_date": None, "conf": conf}).encode()
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {airflow._token}"}

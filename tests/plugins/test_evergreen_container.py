@@ -227,6 +227,12 @@ def test_out_of_memory_is_said_with_what_to_change(engine: FakeEngine, code: int
     assert outcome.error == "out of memory: it may use 4GiB; raise resources.train.memory in model.yaml"
 
 
+def test_a_busy_engine_says_a_moment_later_that_it_was_memory(engine: FakeEngine) -> None:
+    engine.on("GET", "/c0ffee/json", state("exited", 137), state("exited", 137), state("exited", 137, oom=True))
+    outcome, _ = run(engine)
+    assert (outcome.code, outcome.error.partition(":")[0]) == (137, "out of memory")
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -139,5 +139,5 @@ def test_unknown_model(settings, tiny_model):
 def test_reads_what_was_ingested_once_there_is_a_ledger(settings, tiny_model):
     ingest(settings, tiny_model.name, tiny_model.first, tiny_model.day(34), lambda _: None)
     report = run(settings)
-    assert found(report, "data") == "34 days of the ledger, 2024-01-02 to 2024-02-04"
+    assert found(report, "data") == "35 days of the ledger, 2024-01-01 to 2024-02-04"
     assert report.exit_code is ExitCode.DONE, report.render()

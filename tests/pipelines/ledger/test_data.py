@@ -234,13 +234,13 @@ def test_the_window_names_what_is_missing_and_what_was_quarantined(world):
     manifest = load_manifest(world.ledger)
     manifest.put(replace(manifest.latest("skies", "2024-02-05"), verdict="quarantined", reasons=("too wet",)))
     window = build_window(manifest, world.params())
-    assert (window["first"], window["last"]) == ("2024-01-04", "2024-02-05")
+    assert (window["first"], window["last"]) == ("2024-01-02", "2024-02-05")
     assert [(q["table"], q["partition"], q["reasons"]) for q in window["quarantined"]] == [
         ("skies", "2024-02-05", ["too wet"])
     ]
     assert window["missing"] == [{"table": "shops", "partition": "static"}]
     paths = [item["path"] for item in window["partitions"]]
-    assert len(paths) == 33 + 32
+    assert len(paths) == 35 + 34
     assert "lake/orders/2024-02/2024-02-05.r2.parquet" in paths
     assert paths == sorted(paths, key=lambda path: (path.split("/")[1], path.split("/")[3]))
 

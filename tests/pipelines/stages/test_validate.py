@@ -178,8 +178,8 @@ def test_a_window_that_is_not_fit_is_refused(workspace, spoil, days, failed):
     [
         ("orders", (18, 19, 20, 21), {"orders_gaps"}),
         ("orders", (32, 33, 34, 35), {"freshness", "orders_gaps"}),
-        ("orders", (8, 11, 14, 17, 20, 23, 26), {"orders_missing"}),
-        ("skies", (8, 11, 14, 17, 20, 23, 26), {"skies_missing"}),
+        ("orders", (8, 11, 14, 17, 20, 23, 26, 29), {"orders_missing"}),
+        ("skies", (8, 11, 14, 17, 20, 23, 26, 29), {"skies_missing"}),
     ],
 )
 def test_missing_days_are_refused(workspace, table, numbers, failed):

@@ -83,7 +83,7 @@ class Stack:
         """The promotion that a finished retraining has started, seen through."""
         dag = f"{model}__retrain"
         started = f"{dag} {run} has started a promotion"
-        ((next_dag, next_run),) = wait_for(lambda: self.airflow.caused(dag, run), started, 90)
+        ((next_dag, next_run),) = wait_for(lambda: self.airflow.caused(dag, run), started, 300)
         assert next_dag == f"{model}__promote"
         state = self.airflow.ended(next_dag, next_run)
         assert state == "success", self.airflow.failure(next_dag, next_run)
