@@ -13,7 +13,7 @@ EDITABLE := $(UV) pip install --quiet --python $(BIN)/python --no-deps --no-buil
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-package nvidia-nccl-cu12 \
 	--custom-compile-command "make lock"
 # zc-lockfile names setuptools and does not use it; MLflow draws, runs projects in Docker and queues jobs with the others.
-LOCK_TASKS := $(LOCK) $(addprefix --no-emit-package ,setuptools matplotlib contourpy cycler fonttools kiwisolver pillow \
+LOCK_TASKS := $(LOCK) $(addprefix --no-emit-package ,setuptools \
 	docker skops prettytable) requirements-tasks.txt
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 GIT_SHA = $(shell git describe --always --abbrev=40 --dirty)

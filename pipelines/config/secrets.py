@@ -11,6 +11,8 @@ from pipelines.errors import ConfigError
 AWS = "aws-credentials"  # an AWS shared credentials file, profile [default]
 LEDGER = "ledger"  # two lines: username=..., password=...
 MLFLOW = "mlflow"  # two lines: username=..., password=...
+SIGNING = "champion-key"  # an SSH private key without a passphrase: who has it signs commits of `champion`
+SIGNERS = "champion-signers"  # lines `NAME ssh-ed25519 AAAA...`, as ssh-keygen calls them: allowed signers
 
 
 def secret_file(settings: Settings, name: str) -> Path | None:

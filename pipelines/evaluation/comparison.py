@@ -14,7 +14,8 @@ from pipelines.engines.columns import Columns
 from pipelines.engines.rows import Rows
 from pipelines.errors import DataError
 from pipelines.evaluation.champion import Champion
-from pipelines.evaluation.metrics import Metrics, compute
+from pipelines.evaluation.metrics import Metrics, compute, default_metric
+from pipelines.evaluation.paired import Paired
 from pipelines.evaluation.record import Compared
 from pipelines.evaluation.scoring import Model, Scored, score
 from pipelines.storage.files import read_json
@@ -66,15 +67,19 @@ def with_champion(scored: Scored, champion: Champion, root: Path, params: RunPar
 def compared(scored: Scored, champion: Champion, params: RunParams, known: Mapping[str, Metrics]) -> Compared:
     """The three models' metrics on `scored`, rows unseen by the champion; `known` are computed already."""
     first = max(champion.seen_until + timedelta(days=1), params.span.test_start)
+    found = {
+        name: known.get(name) or compute(params.task, scored.label, scored.scores[name])
+        for name in (CHALLENGER, CHAMPION, BASELINE)
+    }
+    metric = params.gates.champion.metric or default_metric(params.task)
+    both = (scored.scores[CHALLENGER], scored.scores[CHAMPION])
     return Compared(
         version=champion.version,
         seen_until=champion.seen_until,
         rows=len(scored),
         days=(first, params.span.test_end) if len(scored) else None,
-        **{
-            name: known.get(name) or compute(params.task, scored.label, scored.scores[name])
-            for name in (CHALLENGER, CHAMPION, BASELINE)
-        },
+        paired=Paired.of(params.task, metric, scored.label, both, scored.day, (found[CHALLENGER], found[CHAMPION])),
+        **found,
     )
 
 

@@ -11,15 +11,17 @@ from pipelines.config.params import RunParams
 from pipelines.engines.matrix import contributions, predict
 from pipelines.engines.rows import Rows
 from pipelines.errors import ConfigError, DataError
-from pipelines.evaluation import baseline, champion, comparison, slices
+from pipelines.evaluation import baseline, champion, comparison, cost, segments, slices, trust
 from pipelines.evaluation.baseline import Baseline
 from pipelines.evaluation.comparison import BASELINE, CHALLENGER, CHAMPION, RELEASE, booster_model
 from pipelines.evaluation.importance import importance
 from pipelines.evaluation.metrics import compute
 from pipelines.evaluation.plots import Curves, curves
-from pipelines.evaluation.record import Agreement, Measured, ScoreFacts
+from pipelines.evaluation.record import Agreement, Days, Measured, ScoreFacts
 from pipelines.evaluation.sampling import sample
 from pipelines.evaluation.scoring import Model, Scored, score
+from pipelines.evaluation.stress import Stress
+from pipelines.evaluation.trust import Rival, Trust
 from pipelines.storage.model_file import Signature
 
 if TYPE_CHECKING:
@@ -32,13 +34,18 @@ AGREEMENT_ROWS = 20_000
 
 @dataclass(frozen=True)
 class Challenger:
-    """This run's models and what they expect; `features_sha256` is of the features.py behind the feature table."""
+    """This run's models and what they expect; `features_sha256` is of the features.py behind the feature table.
+
+    `trained` and `released` are the days that the train stage says it gave to trial and release.
+    """
 
     trial: Booster
     release: Booster
     signature: Signature
     features_sha256: str
     rounds: int
+    trained: Days
+    released: Days
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,8 @@ def evaluate(root: Path, params: RunParams, ours: Challenger, progress: Progress
             remedy="held-out days must lie strictly after the training days",
         )
     slices.check(params.evaluation.slices, ours.signature.names)
+    trust.check(params, ours.signature.names)
+    stress = Stress(root, params, ours.trial, ours.release, ours.signature)
     rival = champion.load(root, params.task)
     train = Rows(root / "out" / "features" / "data", span.train_start, span.train_end)
     test = replace(train, first=span.test_start, last=span.test_end)
@@ -75,7 +84,7 @@ def evaluate(root: Path, params: RunParams, ours: Challenger, progress: Progress
     plain = baseline.fit(train, ours.signature, params.evaluation.baseline_rows)
     progress("scoring the test days")
     shares = rival is not None and rival.shares_features(params, ours.features_sha256)
-    scored = score(test, _models(params, ours, plain, rival if shares else None), params.evaluation.slices)
+    scored = score(test, _models(params, ours, plain, rival if shares else None), trust.columns_wanted(params))
     if not len(scored):
         raise DataError(
             "no labelled row to judge on", where=f"{span.test_start} to {span.test_end}", remedy="ingest these days"
@@ -85,11 +94,21 @@ def evaluate(root: Path, params: RunParams, ours: Challenger, progress: Progress
     enough = unseen is not None and len(unseen) >= params.gates.champion.min_rows
     shown = unseen if unseen is not None and enough else scored
     names = [CHALLENGER, CHAMPION] if enough else [CHALLENGER]
+    scores = {name: shown.scores[name] for name in [*names, BASELINE]}
+    worth = cost.business(params.evaluation.business, shown.label, scores)
+    progress("spoilt inputs, a fresh process, the newest days")
+    measured = replace(measured, business=worth, **stress.measured(test))
     progress("slices and importance")
+    sliced = _slices(params, shown, names)
+    progress("overlap, leakage and calibration")
+    checks = Trust(params, ours.trial, ours.signature, ours.trained, ours.released, train, test)
+    parts = segments.parts_of(_large(params, shown, names, sliced), names, params.gates.slices.min_rows)
+    against = Rival(rival.seen_until, unseen.day) if rival is not None and unseen is not None else Rival()
+    measured = replace(measured, **checks.measured(scored, scored.scores[CHALLENGER], parts, against))
     return Evaluated(
         measured,
         plain,
-        _slices(params, shown, names),
+        sliced,
         _importance(test, params, ours),
         {name: curves(params.task, shown.label, shown.scores[name]) for name in [*names, BASELINE]},
         rival is not None and not shares and unseen is not None and len(unseen) > 0,
@@ -159,8 +178,21 @@ def _measured(
 
 
 def _slices(params: RunParams, shown: Scored, names: Sequence[str]) -> dict[str, Any]:
-    found = slices.by_slice(params.task, shown, names, params.evaluation.min_slice_rows)
+    found = slices.by_slice(params.task, _sliced(params, shown), names, params.evaluation.min_slice_rows)
     return {"rows": len(shown), "models": list(names), "columns": found}
+
+
+def _large(params: RunParams, shown: Scored, names: Sequence[str], sliced: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every slice that the gate asks about, even one too small for the report."""
+    if params.gates.slices.min_rows < params.evaluation.min_slice_rows:
+        return slices.by_slice(params.task, _sliced(params, shown), names, params.gates.slices.min_rows)
+    found: list[dict[str, Any]] = sliced["columns"]
+    return found
+
+
+def _sliced(params: RunParams, shown: Scored) -> Scored:
+    """Without the columns that are only looked at for fairness."""
+    return replace(shown, slices={name: shown.slices[name] for name in params.evaluation.slices})
 
 
 def _importance(test: Rows, params: RunParams, ours: Challenger) -> dict[str, Any]:

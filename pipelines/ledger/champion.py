@@ -11,6 +11,7 @@ from pipelines.config import names
 from pipelines.config.params import Span
 from pipelines.errors import GateRefusal, IntegrityError, PushRefused
 from pipelines.ledger.git import Ledger
+from pipelines.ledger.signatures import signing
 from pipelines.storage.files import json_bytes
 
 PATH = "champion.json"
@@ -85,10 +86,13 @@ def current(ledger: Ledger) -> Champion | None:
 
 def at(ledger: Ledger, commit: str | None) -> Champion | None:
     """The champion recorded at a commit of the `champion` branch; raises as `current` does."""
-    if commit is None:
-        return None
+    return None if commit is None else parse(commit, ledger.read(commit, PATH))
+
+
+def parse(commit: str, content: bytes | None) -> Champion:
+    """The champion in `content`, the file at `commit`; raises as `current` does."""
     try:
-        return Champion.model_validate_json(ledger.read(commit, PATH) or b"")
+        return Champion.model_validate_json(content or b"")
     except ValidationError as error:
         raise IntegrityError(
             f"{PATH} cannot be read: {error.errors()[0]['msg']}",
@@ -127,7 +131,8 @@ def promote(ledger: Ledger, champion: Champion, expected_parent: str | None) -> 
         )
     record = champion.model_copy(update={"previous": _previous(standing)})
     text = f"Champion {record.version}: {record.reason.kind}\n\nRun: {record.run}\n"
-    return ledger.commit("champion", {PATH: json_bytes(record.model_dump(mode="json"))}, text, parent=head)
+    content = json_bytes(record.model_dump(mode="json"))
+    return ledger.commit("champion", {PATH: content}, text, parent=head, signing=signing(ledger.secrets))
 
 
 def history(ledger: Ledger) -> list[Champion]:

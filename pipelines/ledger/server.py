@@ -26,6 +26,10 @@ GITIGNORE = """\
 /out/evaluate/*
 !/out/evaluate/metrics.json
 !/out/evaluate/gates.json
+!/out/evaluate/cost.json
+!/out/cost/
+/out/cost/*
+!/out/cost/train.json
 /champion/*
 !/champion/champion.json
 /result.json

@@ -14,7 +14,7 @@ from pipelines.config.model import Model
 from pipelines.config.names import Promotion
 from pipelines.config.params import RunParams
 from pipelines.config.settings import Settings
-from pipelines.errors import DataError, NothingToDo
+from pipelines.errors import ConfigError, DataError, NothingToDo
 from pipelines.ledger import champion as champions
 from pipelines.ledger import lease, runs
 from pipelines.ledger.git import Ledger
@@ -62,7 +62,7 @@ def plan(settings: Settings, ledger: Ledger, request: Request) -> Plan:
         folder=folder,
         params=params,
         request={
-            "promotion": (request.promotion or model.promotion).value,
+            "promotion": _mode(model, request).value,
             "note": request.note,
             "caller": request.key,
             "data_commit": commit,
@@ -70,6 +70,17 @@ def plan(settings: Settings, ledger: Ledger, request: Request) -> Plan:
         data_commit=commit,
         recipe=runs.recipe_of(settings, ledger, params, folder, commit),
     )
+
+
+def _mode(model: Model, request: Request) -> Promotion:
+    asked = request.promotion or model.promotion
+    if (model.promotion, asked) == (Promotion.MANUAL, Promotion.AUTO):
+        raise ConfigError(
+            "a person must approve what becomes champion of this model",
+            where="promotion: auto",
+            remedy="ask for manual or dry_run, or change model.yaml",
+        )
+    return asked
 
 
 def earlier(ledger: Ledger, planned: Plan) -> Earlier | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from datetime import date
 from typing import Any
 
 from pipelines.config.params import RunParams
-from pipelines.errors import ExitCode, IntegrityError
-from pipelines.evaluation import plots, report
+from pipelines.errors import ExitCode, IntegrityError, shorten
+from pipelines.evaluation import cost, plots, report
 from pipelines.evaluation.comparison import CHALLENGER
 from pipelines.evaluation.judge import Challenger, Evaluated, evaluate
 from pipelines.evaluation.report import Findings
@@ -32,8 +33,12 @@ def main(ctx: StageContext) -> StageResult:
     found = evaluate(ctx.root, ctx.params, challenger, ctx.progress)
     results = families.judge(found.measured, ctx.params.gates)
     # The release's sha256 stands here, in Git: what promotion and every later load compare with.
-    gates = base.as_json(results) | {"model_sha256": challenger.signature.model_sha256}
-    _write(ctx, found, gates, training)
+    gates = base.as_json(results) | {
+        "model_sha256": challenger.signature.model_sha256,
+        "business": found.measured.business,
+    }
+    spent = cost.document(ctx.root, found.measured.serving)
+    _write(ctx, found, gates, training, spent)
     refusals = [result.sentence for result in results if result.refuses]
     measured = found.measured
     summary = {
@@ -43,6 +48,8 @@ def main(ctx: StageContext) -> StageResult:
         "challenger": measured.challenger,
         "champion": measured.compared.champion if measured.compared else None,
         "compared_rows": measured.compared.rows if measured.compared else 0,
+        "business": measured.business,
+        "cost": spent,
     }
     return StageResult(ExitCode.REFUSED if refusals else ExitCode.DONE, summary)
 
@@ -63,10 +70,27 @@ def _challenger(ctx: StageContext, training: dict[str, Any]) -> Challenger:
         signature=signature,
         features_sha256=schema["sha256"],
         rounds=int(training["rounds"]),
+        trained=_days(training, "trial"),
+        released=_days(training, "release"),
     )
 
 
-def _write(ctx: StageContext, found: Evaluated, gates: dict[str, Any], training: dict[str, Any]) -> None:
+def _days(training: dict[str, Any], who: str) -> tuple[date, date]:
+    """The days that the train stage says it gave to `who`."""
+    try:
+        first, last = (date.fromisoformat(day) for day in training[who]["days"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise IntegrityError(
+            f"does not say on which days the {who} was trained: {shorten(str(error))}",
+            where="out/train/training.json",
+            remedy="run the train stage again",
+        ) from None
+    return first, last
+
+
+def _write(
+    ctx: StageContext, found: Evaluated, gates: dict[str, Any], training: dict[str, Any], spent: dict[str, Any]
+) -> None:
     ctx.progress("writing the report")
     page = report.render(
         Findings(
@@ -85,6 +109,7 @@ def _write(ctx: StageContext, found: Evaluated, gates: dict[str, Any], training:
         for name, value in (
             ("metrics.json", found.measured.as_json()),
             ("gates.json", gates),
+            ("cost.json", spent),
             ("slices.json", found.slices),
             ("importance.json", found.importance),
         ):
@@ -107,6 +132,7 @@ def _notes(params: RunParams, found: Evaluated) -> list[str]:
         f"nulls{'' if plain.converged else '; its fit did not converge'}.",
         f"Importance is the mean absolute SHAP value of the trial on {found.importance['rows']:,} test rows, sampled "
         "by row id.",
+        "What training and serving took stands in cost.json, which differs from machine to machine.",
         "Every metric is over all rows named above it, in float64; rows whose label will never come are left out.",
     ]
     if params.task != "regression":

@@ -84,6 +84,7 @@ CASES = {
     "register, refused": register(4, "auto"),
     "register, refused too": register(0, "auto", '{"refused": true}'),
     "register, wrong": register(3, "auto"),
+    "register, card": register(0, "auto", '{"card": {"page": "/#/experiments/1/runs/a/artifacts/card.html"}}'),
     "promote": promote(result='{"promoted": true}'),
     "promote, dry run": promote(result='{"promoted": false}'),
     "promote, refused": promote(code=4, result='{"promoted": false, "refused": true}'),
@@ -224,6 +225,14 @@ def test_a_crash_is_tried_again_but_not_for_ever(found, case: str, kind: str, en
 )
 def test_only_what_passed_is_announced(found, case: str, announced: list) -> None:
     assert found[case]["announced"] == announced
+
+
+def test_the_card_of_a_version_is_linked_and_announced(found) -> None:
+    address = "http://127.0.0.1:5000/#/experiments/1/runs/a/artifacts/card.html"
+    assert found["register, card"]["links"] == {"Model card": address}
+    assert found["register, card"]["announced"] == [["evergreen/tiny/challenger", {"run": RUN, "card": address}]]
+    assert found["register, auto"]["links"] == {"Model card": ""}
+    assert "links" not in found["promote"]
 
 
 def test_snapshot_names_the_same_run_on_every_try(found) -> None:

@@ -10,8 +10,8 @@ from sklearn import metrics as reference
 from support import write_tiny_model
 
 from pipelines.config import settings as configuration
+from pipelines.config.gates import ChampionGate
 from pipelines.config.load import read_yaml
-from pipelines.config.model import ChampionGate
 from pipelines.config.params import RunParams
 from pipelines.engines.matrix import predict
 from pipelines.engines.rows import Rows
@@ -27,6 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWar
 OUTS = {
     "metrics.json",
     "gates.json",
+    "cost.json",
     "slices.json",
     "importance.json",
     "report.html",
@@ -195,7 +196,7 @@ def test_days_the_champion_has_seen_refuse_and_say_what_is_missing(trained, seco
 @pytest.mark.parametrize(
     ("gates", "name"),
     [
-        ({"floors": {"auc": 0.999}}, "floor:auc"),
+        ({"floors": {"auc": 0.999}}, "floors:auc"),
         ({"agreement": 1e-6}, "agreement"),
         ({"ceilings": {"brier": 0.01}}, "c"),
     ],
@@ -297,4 +298,4 @@ def test_other_tasks_go_the_same_way(task, tmp_path):
     found = json.loads((root / "out/evaluate/metrics.json").read_text())
     assert all(value is not None for value in found["compared"]["champion"].values())
     baseline = [gate for gate in read(root, "gates.json")["gates"] if gate["name"] == "baseline"]
-    assert baseline[0]["mode"] == "report"
+    assert baseline[0]["mode"] == "on"

@@ -1,0 +1,114 @@
+"""The models of a run under stress: spoilt and changed inputs, a fresh process, the newest days looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.config.gates import Family, Mode
+from pipelines.config.params import RunParams
+from pipelines.engines.columns import Columns
+from pipelines.engines.matrix import predict
+from pipelines.engines.rows import Rows
+from pipelines.evaluation import behaviour, poisoning, robustness, serving
+from pipelines.evaluation.behaviour import Behaviour
+from pipelines.evaluation.poisoning import Poisoning
+from pipelines.evaluation.robustness import Robustness
+from pipelines.evaluation.sampling import sample
+from pipelines.storage.model_file import Signature
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+    from xgboost import Booster
+
+    Array = NDArray[Any]
+
+# The newest days and those before: more rows do not make the difference of their orders any clearer.
+POISONING_ROWS = 20_000
+
+
+class Stress:
+    """What the trial and the release of the run at `root` are put through; families that are off are left out."""
+
+    def __init__(self, root: Path, params: RunParams, trial: Booster, release: Booster, signature: Signature) -> None:
+        self.root, self.params, self.signature = root, params, signature
+        self.columns = Columns.of(signature)
+        self.trial, self.release = self._predict(trial), self._predict(release)
+        self.release_booster = release
+        behaviour.check(params.gates.behaviour, params.task, self.columns)
+
+    def measured(self, test: Rows) -> dict[str, Any]:
+        """The fields of `Measured` that these families judge by, measured on `test`, the run's test days."""
+        # Most of the fresh process's time goes into its imports: the others need not wait for it.
+        with ThreadPoolExecutor(max_workers=1) as aside:
+            served = None if self._off(Family.SERVING) else aside.submit(serving.measure, *self._asked(test))
+            return {
+                "robustness": self._robustness(test),
+                "behaviour": self._behaviour(test),
+                "poisoning": self._poisoning(test),
+                "serving": served.result() if served else None,
+            }
+
+    def _robustness(self, test: Rows) -> Robustness | None:
+        if self._off(Family.ROBUSTNESS):
+            return None
+        block, label = self._block(test, self.params.gates.robustness.rows)
+        params = self.params
+        return robustness.measure(params.task, self.columns, self.trial, block, label, params.training.seed)
+
+    def _behaviour(self, test: Rows) -> Behaviour | None:
+        rule = self.params.gates.behaviour
+        if self._off(Family.BEHAVIOUR) or not (rule.invariance or rule.direction):
+            return None
+        block, _ = self._block(test, self.params.gates.robustness.rows)
+        return behaviour.measure(rule, self.columns, self.release, block)
+
+    def _asked(self, test: Rows) -> tuple[Path, Path, str, pa.Table, Array]:
+        """What `serving.measure` wants to know."""
+        folder = self.root / "out" / "train"
+        rows = sample(test, self.columns.names, serving.ROWS)
+        expected = predict(self.release_booster, self.signature, rows.to_batches())
+        sha256 = self.signature.model_sha256
+        return folder / "release.json", folder / "signature.json", sha256, rows, expected
+
+    def _poisoning(self, test: Rows) -> Poisoning | None:
+        if self._off(Family.POISONING):
+            return None
+        span = self.params.span
+        first = max(span.test_end - timedelta(days=self.params.gates.poisoning.days - 1), span.test_start)
+        newest = replace(test, first=first, last=span.test_end)
+        before = replace(test, first=span.validation_start, last=first - timedelta(days=1))
+        scored = [self._scored(rows) for rows in (newest, before)]
+        return poisoning.measure(self.params.task, newest, self.columns, scored, span.train_start)
+
+    def _scored(self, rows: Rows) -> tuple[Array, Array, Array]:
+        """Day, label and the trial's scores of a sample of `rows`."""
+        import numpy as np
+        import pyarrow as pa
+
+        if next(rows.batches(["row_id"]), None) is None:
+            return np.empty(0, np.int32), np.empty(0), np.empty(0, np.float32)
+        table = sample(rows, [*self.columns.names, "label", "event_date"], POISONING_ROWS)
+        block, label = self._split(table)
+        days = table.column("event_date").cast(pa.date32()).cast(pa.int32()).to_numpy()
+        return days, label, self.trial(block)
+
+    def _block(self, rows: Rows, count: int) -> tuple[Array, Array]:
+        return self._split(sample(rows, [*self.columns.names, "label"], count))
+
+    def _split(self, table: Any) -> tuple[Array, Array]:
+        (batch,) = table.to_batches()
+        return self.columns.block(batch), batch.column("label").to_numpy(zero_copy_only=False).astype("float64")
+
+    def _predict(self, booster: Booster) -> Callable[[Array], Array]:
+        import numpy as np
+
+        return lambda block: np.asarray(booster.inplace_predict(block), np.float32)
+
+    def _off(self, family: Family) -> bool:
+        return self.params.gates.mode(family) is Mode.OFF

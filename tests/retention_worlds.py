@@ -1,0 +1,50 @@
+"""The story that retention is tested on, and short ways to look into its remote."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import stories
+from stories import Story
+
+from pipelines.config.settings import Settings
+
+NOBODYS = b"nobody needs these bytes"
+NO_REFUSED = "retention: {refused: 0}\n"
+
+
+def tell(root: Path) -> Story:
+    """Champions as of days 30 and 38, a dry run as of day 34, a run as of day 36 that was given up."""
+    settings, tiny = stories.ingested(root)
+    reports = []
+    for number, more in ((30, ()), (38, ()), (34, ("--promotion", "dry_run"))):
+        done = stories.evergreen(settings, "run", "tiny", "--as-of", str(tiny.day(number)), "--json", *more)
+        assert done.returncode in (0, 4), done.stderr
+        reports.append(stories.last_json(done))
+    given_up = stories.stage(settings, "snapshot", stories.run_id(tiny.day(36), "up"), {"as_of": str(tiny.day(36))})
+    assert given_up.returncode == 0, given_up.stderr
+    with (settings.models / "tiny" / "model.yaml").open("a") as model:
+        model.write(NO_REFUSED)
+    return Story(settings, tiny, tuple(reports))
+
+
+def copy(told: Story, target: Path) -> Story:
+    """The story again, with an object of nobody's in its remote."""
+    copied = told.copy(target)
+    place(copied.settings, "0" * 32).parent.mkdir(parents=True, exist_ok=True)
+    place(copied.settings, "0" * 32).write_bytes(NOBODYS)
+    return copied
+
+
+def place(settings: Settings, oid: str, where: str = "files") -> Path:
+    """Where an object lies in the remote, or on its shelf."""
+    return Path(settings.dvc_remote, where, "md5", oid[:2], oid[2:])
+
+
+def age(settings: Settings, days: float) -> None:
+    """Make all that lies in the remote so much older."""
+    for path in Path(settings.dvc_remote).rglob("*"):
+        if path.is_file():
+            found = path.stat()
+            os.utime(path, (found.st_atime - days * 86_400, found.st_mtime - days * 86_400))
