@@ -61,6 +61,11 @@ class Grid:
 
     columns: Mapping[str, Bins]
 
+    @property
+    def edges(self) -> dict[str, tuple[float, ...]]:
+        """The edges of the number columns."""
+        return {name: bins.values for name, bins in self.columns.items() if isinstance(bins, Edges)}
+
     def to_json(self) -> dict[str, Any]:
         """Its JSON form; edges come back bit for bit."""
         columns = {name: {"kind": bins.kind, "values": list(bins.values)} for name, bins in self.columns.items()}

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from pipelines.config.model import Model, Role
 from pipelines.databug.check import check
 from pipelines.databug.days import Day, DayProfiles
-from pipelines.drift.grid import Edges, Grid
+from pipelines.drift.grid import Grid
 from pipelines.ledger import nights
 from pipelines.ledger.data import load_grids, load_profiles
 from pipelines.ledger.git import Ledger
@@ -50,8 +50,7 @@ def raw_profiles(
     grids = load_grids(ledger, tables, head) if head else {}
     found = {}
     for name in tables:
-        grid = Grid.from_json(grids[name]).columns if name in grids else {}
-        edges = {column: bins.values for column, bins in grid.items() if isinstance(bins, Edges)}
+        edges = Grid.from_json(grids[name]).edges if name in grids else {}
         before = [manifest.accepted(name, (first + timedelta(days=number)).isoformat()) for number in range(days)]
         history = _days(ledger, head, [item for item in before if item])
         flagged = {at for table, at in broken if table == name}

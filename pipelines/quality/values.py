@@ -103,9 +103,8 @@ def _rounded(key: Sequence[str], data: pa.Table) -> Iterator[Finding]:
             continue
         bits = {16: 11, 32: 24, 64: 53}[kind.bit_width]
         values = data.column(name).drop_null().cast(pa.float64())
-        whole = pc.equal(values, pc.floor(values))
         beyond = pc.sum(pc.greater_equal(pc.abs(values), float(2**bits))).as_py() or 0
-        if beyond and pc.all(whole).as_py():
+        if beyond and pc.all(pc.equal(values, pc.floor(values))).as_py():
             said = (
                 f"{name}: {beyond} of {data.num_rows} whole numbers came as {kind} and are beyond 2^{bits}: digits lost"
             )

@@ -17,7 +17,7 @@ from pipelines.databug.check import check
 from pipelines.databug.days import MIN_HISTORY, Day, DayProfiles
 from pipelines.databug.finding import Finding
 from pipelines.databug.twins import find_twins, with_twins
-from pipelines.drift.grid import Edges, Grid, make_grid
+from pipelines.drift.grid import Grid, make_grid
 from pipelines.drift.profile import profile
 
 FIRST = date(2024, 1, 1)
@@ -62,9 +62,8 @@ def as_day(number: int, table: pa.Table, grid: Grid) -> Day:
 
 def days(past: tuple[Grid, tuple[Day, ...]], table: pa.Table | None, number: int = DAYS) -> DayProfiles:
     grid, history = past
-    edges = {name: bins.values for name, bins in grid.columns.items() if isinstance(bins, Edges)}
     today = None if table is None else as_day(number, table, grid)
-    return DayProfiles(today, history, edges, "missing" if today is None else "accepted")
+    return DayProfiles(today, history, grid.edges, "missing" if today is None else "accepted")
 
 
 @pytest.fixture
