@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import stories
@@ -11,6 +12,7 @@ from stories import Story
 from pipelines.config.settings import Settings
 
 NOBODYS = b"nobody needs these bytes"
+SHORT_LEASE = 5  # seconds, the least there is
 NO_REFUSED = "retention: {refused: 0}\n"
 
 
@@ -22,8 +24,10 @@ def tell(root: Path) -> Story:
         done = stories.evergreen(settings, "run", "tiny", "--as-of", str(tiny.day(number)), "--json", *more)
         assert done.returncode in (0, 4), done.stderr
         reports.append(stories.last_json(done))
-    given_up = stories.stage(settings, "snapshot", stories.run_id(tiny.day(36), "up"), {"as_of": str(tiny.day(36))})
+    up = stories.stage_arguments("snapshot", stories.run_id(tiny.day(36), "up"), {"as_of": str(tiny.day(36))})
+    given_up = stories.evergreen(settings, *up, EVERGREEN_LEASE_SECONDS=str(SHORT_LEASE))
     assert given_up.returncode == 0, given_up.stderr
+    time.sleep(SHORT_LEASE)  # who holds the lease is kept, and keeps others waiting
     with (settings.models / "tiny" / "model.yaml").open("a") as model:
         model.write(NO_REFUSED)
     return Story(settings, tiny, tuple(reports))

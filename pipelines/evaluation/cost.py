@@ -10,7 +10,7 @@ from pipelines.config import arithmetic
 from pipelines.config.business import COUNTS, Business
 from pipelines.evaluation.metrics import rounded
 from pipelines.evaluation.serving import Serving
-from pipelines.storage.files import read_json
+from pipelines.storage import files
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 TRAINING = Path("out/cost/train.json")
+FILE = Path("out/evaluate/cost.json")
 
 
 def business(rules: Mapping[str, Business], label: Array, scores: Mapping[str, Array]) -> dict[str, Any]:
@@ -42,16 +43,23 @@ def confusion(label: Array, score: Array, threshold: float) -> dict[str, float]:
     return {name: float(np.count_nonzero(mask)) for name, mask in counted.items()} | {"n": float(len(label))}
 
 
-def document(root: Path, serving: Serving | None) -> dict[str, Any]:
+def read(root: Path) -> dict[str, Any]:
+    """The `cost.json` that stands below `root`; empty where there is none."""
+    return files.read_json(root / FILE) if (root / FILE).is_file() else {}
+
+
+def document(root: Path, model_sha256: str, serving: Serving | None, before: Mapping[str, Any]) -> dict[str, Any]:
     """The contents of `cost.json`: what depends on the machine and on the day, which no other out may hold.
 
-    `training` is None where the train stage was restored from an earlier run of the same recipe without its clock.
+    `before`, which stood there, stays where it is of the same model and training: a model evaluated again, on a
+    checked-out run say, has cost what it has cost, and nothing in Git changes. `training` is None where the train stage
+    was restored from an earlier run of the same recipe without its clock.
     """
-    path = root / TRAINING
-    return {
-        "training": read_json(path) if path.is_file() else None,
-        "serving": serving.clock if serving is not None and not serving.failed else None,
-    }
+    training = files.read_json(root / TRAINING) if (root / TRAINING).is_file() else None
+    if before.get("serving") and (before.get("model_sha256"), before.get("training")) == (model_sha256, training):
+        return dict(before)
+    clock = serving.clock if serving is not None and not serving.failed else None
+    return {"model_sha256": model_sha256, "training": training, "serving": clock}
 
 
 def _worth(rule: Business, label: Array, score: Array) -> float | None:

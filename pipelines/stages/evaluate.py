@@ -26,6 +26,7 @@ def main(ctx: StageContext) -> StageResult:
         IntegrityError: a model, the champion or the feature table is not what its hash or signature says.
         DataError: there are no test rows.
     """
+    known = cost.read(ctx.root)
     shutil.rmtree(ctx.path("out", "evaluate"), ignore_errors=True)
     families.check(ctx.params.task, ctx.params.gates)
     training = files.read_json(ctx.path("out", "train", "training.json"))
@@ -37,7 +38,7 @@ def main(ctx: StageContext) -> StageResult:
         "model_sha256": challenger.signature.model_sha256,
         "business": found.measured.business,
     }
-    spent = cost.document(ctx.root, found.measured.serving)
+    spent = cost.document(ctx.root, challenger.signature.model_sha256, found.measured.serving, known)
     _write(ctx, found, gates, training, spent)
     refusals = [result.sentence for result in results if result.refuses]
     measured = found.measured

@@ -25,7 +25,21 @@ def test_every_model_is_told_what_it_is_worth():
 
 
 def test_what_the_clock_said_is_gathered_in_one_place(tmp_path):
-    assert cost.document(tmp_path, None) == {"training": None, "serving": None}
+    assert cost.document(tmp_path, "a", None, {}) == {"model_sha256": "a", "training": None, "serving": None}
     write_json(tmp_path / cost.TRAINING, {"seconds": 2.0})
-    served = Serving("", 10, 0, 0, 0, 1.0, {"rows_per_second": 7})
-    assert cost.document(tmp_path, served) == {"training": {"seconds": 2.0}, "serving": {"rows_per_second": 7}}
+    found = cost.document(tmp_path, "a", served(7), {})
+    assert found == {"model_sha256": "a", "training": {"seconds": 2.0}, "serving": {"rows_per_second": 7}}
+
+
+def test_a_model_evaluated_again_has_cost_what_it_has_cost(tmp_path):
+    assert cost.read(tmp_path) == {}
+    before = cost.document(tmp_path, "a", served(7), {})
+    write_json(tmp_path / cost.FILE, before)
+    assert cost.document(tmp_path, "a", served(9), cost.read(tmp_path)) == before
+    assert cost.document(tmp_path, "b", served(9), before)["serving"] == {"rows_per_second": 9}
+    write_json(tmp_path / cost.TRAINING, {"seconds": 2.0})
+    assert cost.document(tmp_path, "a", served(9), before)["serving"] == {"rows_per_second": 9}, "trained again"
+
+
+def served(rows_per_second: int) -> Serving:
+    return Serving("", 10, 0, 0, 0, 1.0, {"rows_per_second": rows_per_second})
