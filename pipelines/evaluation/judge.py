@@ -101,7 +101,7 @@ def evaluate(root: Path, params: RunParams, ours: Challenger, progress: Progress
     progress("slices and importance")
     sliced = _slices(params, shown, names)
     progress("overlap, leakage and calibration")
-    checks = Trust(params, ours.trial, ours.signature, ours.trained, ours.released, train, test)
+    checks = Trust(root, params, ours.trial, ours.signature, ours.trained, ours.released, train, test)
     parts = segments.parts_of(_large(params, shown, names, sliced), names, params.gates.slices.min_rows)
     against = Rival(rival.seen_until, unseen.day) if rival is not None and unseen is not None else Rival()
     measured = replace(measured, **checks.measured(scored, scored.scores[CHALLENGER], parts, against))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.gates import Family, Mode
@@ -18,6 +19,7 @@ from pipelines.errors import ConfigError, shorten
 from pipelines.evaluation import calibration, fairness, leakage, overlap, segments
 from pipelines.evaluation.calibration import CalibrationFacts
 from pipelines.evaluation.fairness import Gaps
+from pipelines.evaluation.keys import shared_keys
 from pipelines.evaluation.leakage import LeakageFacts
 from pipelines.evaluation.overlap import OverlapFacts
 from pipelines.evaluation.sampling import sample
@@ -68,11 +70,12 @@ class Rival:
 
 @dataclass(frozen=True)
 class Trust:
-    """A challenger's trial with the rows it was given and those it is judged on.
+    """The trial of the run at `root` with the rows it was given and those it is judged on.
 
     `trained` and `released` are the days that the train stage says it gave to trial and release.
     """
 
+    root: Path
     params: RunParams
     trial: Booster
     signature: Signature
@@ -126,6 +129,7 @@ class Trust:
             tested=overlap.days_of(scored.day),
             rows=len(scored),
             shared_rows=overlap.shared_rows(self.train, scored.row_id),
+            keys=shared_keys(self.root, self.params, self.trained),
             one_model=self.signature.trial_sha256 == self.signature.model_sha256,
             champion_seen=rival.seen,
             compared=overlap.days_of(rival.day)[0] if rival.day is not None and len(rival.day) else None,

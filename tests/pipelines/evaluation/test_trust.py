@@ -35,7 +35,7 @@ def challenger(root, *, task="binary", change=None):
     trial = trained.trial.booster
     scored = score(test, {CHALLENGER: booster_model(trial, expects, 1)}, trust.columns_wanted(params))
     whole = (span.train_start, span.train_end), (span.train_start, span.test_end)
-    return Trust(params, trial, expects, *whole, given, test), scored
+    return Trust(root, params, trial, expects, *whole, given, test), scored
 
 
 def facts(trust, scored, rival=Rival()):  # noqa: B008 - frozen
