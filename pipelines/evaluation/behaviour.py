@@ -11,6 +11,7 @@ from pipelines.config.model import Task
 from pipelines.engines.columns import Columns
 from pipelines.errors import ConfigError, shorten
 from pipelines.evaluation.metrics import rounded
+from pipelines.evaluation.sampling import affordable, spread
 from pipelines.storage.model_file import NULL_NUMBER
 
 if TYPE_CHECKING:
@@ -81,10 +82,17 @@ def check(rule: BehaviourGate, task: Task, columns: Columns) -> None:
         )
 
 
-def measure(rule: BehaviourGate, columns: Columns, predict: Callable[[Array], Array], block: Array) -> Behaviour | None:
-    """What every rule asks about, on `block` (rows, features) as `Columns.block` gives it; None without rules."""
+def measure(
+    rule: BehaviourGate, columns: Columns, predict: Callable[[Array], Array], block: Array, trees: int = 1
+) -> Behaviour | None:
+    """What every rule asks about, on `block` (rows, features) as `Columns.block` gives it; None without rules.
+
+    Of a model of many `trees` fewer rows are asked about.
+    """
     if not (rule.invariance or rule.direction) or not len(block):
         return None
+    times = 1 + VALUES * len(rule.invariance) + len(rule.direction)
+    block = block[spread(len(block), affordable(len(block), times, trees))]
     before = predict(block)
     return Behaviour(
         len(block),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.params import RunParams
-from pipelines.engines.matrix import contributions, predict
+from pipelines.engines.matrix import contributions, predict, trees_of
 from pipelines.engines.rows import Rows
 from pipelines.errors import ConfigError, DataError
 from pipelines.evaluation import baseline, champion, comparison, cost, segments, slices, trust
@@ -18,18 +18,23 @@ from pipelines.evaluation.importance import importance
 from pipelines.evaluation.metrics import compute
 from pipelines.evaluation.plots import Curves, curves
 from pipelines.evaluation.record import Agreement, Days, Measured, ScoreFacts
-from pipelines.evaluation.sampling import sample
+from pipelines.evaluation.sampling import affordable, sample, spread
 from pipelines.evaluation.scoring import Model, Scored, score
 from pipelines.evaluation.stress import Stress
 from pipelines.evaluation.trust import Rival, Trust
 from pipelines.storage.model_file import Signature
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from xgboost import Booster
 
     from pipelines.engines.matrix import Progress
 
-AGREEMENT_ROWS = 20_000
+# Of the training rows, for agreement and leakage.
+TRAIN_ROWS = 20_000
+# SHAP walks a tree a hundred times as slowly as a score does: two thousand rows of five hundred trees are a second.
+SHAP_WALKS = 1_000_000
+FEWEST_SHAP_ROWS = 50
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,8 @@ def evaluate(root: Path, params: RunParams, ours: Challenger, progress: Progress
             "no labelled row to judge on", where=f"{span.test_start} to {span.test_end}", remedy="ingest these days"
         )
     unseen = _unseen(scored, rival, root, params, shares=shares)
-    measured = _measured(params, ours, scored, unseen, rival, _agreement(train, ours))
+    given = sample(train, [*ours.signature.names, "label"], TRAIN_ROWS)
+    measured = _measured(params, ours, scored, unseen, rival, _agreement(given, ours))
     enough = unseen is not None and len(unseen) >= params.gates.champion.min_rows
     shown = unseen if unseen is not None and enough else scored
     names = [CHALLENGER, CHAMPION] if enough else [CHALLENGER]
@@ -101,7 +107,7 @@ def evaluate(root: Path, params: RunParams, ours: Challenger, progress: Progress
     progress("slices and importance")
     sliced = _slices(params, shown, names)
     progress("overlap, leakage and calibration")
-    checks = Trust(params, ours.trial, ours.signature, ours.trained, ours.released, train, test)
+    checks = Trust(root, params, ours.signature, ours.trained, ours.released, train, given, test)
     parts = segments.parts_of(_large(params, shown, names, sliced), names, params.gates.slices.min_rows)
     against = Rival(rival.seen_until, unseen.day) if rival is not None and unseen is not None else Rival()
     measured = replace(measured, **checks.measured(scored, scored.scores[CHALLENGER], parts, against))
@@ -139,12 +145,15 @@ def _unseen(
     return comparison.with_champion(rows, rival, root, params)
 
 
-def _agreement(train: Rows, ours: Challenger) -> Agreement:
-    """Trial and release on a sample of the trial's training days, which both have seen.
+def _agreement(given: pa.Table, ours: Challenger) -> Agreement:
+    """Trial and release on `given`, a sample of the trial's training rows, which both have seen.
 
     On the test days they differ by what the release has learnt there, which is what it was refitted for.
     """
-    batches = sample(train, ours.signature.names, AGREEMENT_ROWS).to_batches()
+    rows = affordable(len(given), 2, trees_of(ours.trial, ours.signature))
+    batches = (
+        given.take(spread(len(given), rows)).combine_chunks().to_batches() if rows < len(given) else given.to_batches()
+    )
     trial, release = (predict(booster, ours.signature, batches) for booster in (ours.trial, ours.release))
     return Agreement.of(trial, release)
 
@@ -197,5 +206,6 @@ def _sliced(params: RunParams, shown: Scored) -> Scored:
 
 def _importance(test: Rows, params: RunParams, ours: Challenger) -> dict[str, Any]:
     names = ours.signature.names
-    rows = sample(test, names, params.evaluation.shap_rows)
+    most = max(FEWEST_SHAP_ROWS, SHAP_WALKS // max(1, trees_of(ours.trial, ours.signature)))
+    rows = sample(test, names, min(params.evaluation.shap_rows, most))
     return importance(names, lambda batch: contributions(ours.trial, ours.signature, batch), rows)

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pipelines.engines.rows import Rows
+from pipelines.evaluation.keys import SharedKeys
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,7 +21,8 @@ class OverlapFacts:
     """Days as the run's records and as the rows themselves have them.
 
     `trained` and `released` are the days that the train stage says trial and release were given, `tested` those of the
-    test rows. `shared_rows` counts ids that training and test rows have in common. `one_model`: trial and release are
+    test rows. `shared_rows` counts ids that training and test rows have in common, `keys` those whose key is on both
+    sides. `one_model`: trial and release are
     the same bytes. `champion_seen` is the last day whose labels the champion has learnt, `compared` the first of those
     it is judged on; None: nobody to compare with, or no row.
     """
@@ -31,6 +33,7 @@ class OverlapFacts:
     tested: Days
     rows: int
     shared_rows: int
+    keys: SharedKeys
     one_model: bool
     champion_seen: date | None = None
     compared: date | None = None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.config.gates import Family, Mode
 from pipelines.config.params import RunParams
 from pipelines.engines.columns import Columns
-from pipelines.engines.matrix import predict
+from pipelines.engines.matrix import predict, trees_of
 from pipelines.engines.rows import Rows
 from pipelines.evaluation import behaviour, poisoning, robustness, serving
 from pipelines.evaluation.behaviour import Behaviour
@@ -40,6 +40,7 @@ class Stress:
         self.columns = Columns.of(signature)
         self.trial, self.release = self._predict(trial), self._predict(release)
         self.release_booster = release
+        self.trees = trees_of(trial, signature), trees_of(release, signature)
         behaviour.check(params.gates.behaviour, params.task, self.columns)
 
     def measured(self, test: Rows) -> dict[str, Any]:
@@ -59,14 +60,15 @@ class Stress:
             return None
         block, label = self._block(test, self.params.gates.robustness.rows)
         params = self.params
-        return robustness.measure(params.task, self.columns, self.trial, block, label, params.training.seed)
+        seed, trees = params.training.seed, self.trees[0]
+        return robustness.measure(params.task, self.columns, self.trial, block, label, seed, trees)
 
     def _behaviour(self, test: Rows) -> Behaviour | None:
         rule = self.params.gates.behaviour
         if self._off(Family.BEHAVIOUR) or not (rule.invariance or rule.direction):
             return None
         block, _ = self._block(test, self.params.gates.robustness.rows)
-        return behaviour.measure(rule, self.columns, self.release, block)
+        return behaviour.measure(rule, self.columns, self.release, block, self.trees[1])
 
     def _asked(self, test: Rows) -> tuple[Path, Path, str, pa.Table, Array]:
         """What `serving.measure` wants to know."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.gates import Family, Mode
@@ -12,12 +13,12 @@ from pipelines.config.model import Task
 from pipelines.config.params import RunParams
 from pipelines.drift.thinning import thinned
 from pipelines.engines.columns import Columns
-from pipelines.engines.matrix import predict
 from pipelines.engines.rows import Rows
 from pipelines.errors import ConfigError, shorten
 from pipelines.evaluation import calibration, fairness, leakage, overlap, segments
 from pipelines.evaluation.calibration import CalibrationFacts
 from pipelines.evaluation.fairness import Gaps
+from pipelines.evaluation.keys import shared_keys
 from pipelines.evaluation.leakage import LeakageFacts
 from pipelines.evaluation.overlap import OverlapFacts
 from pipelines.evaluation.sampling import sample
@@ -28,7 +29,6 @@ from pipelines.storage.model_file import Signature
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
-    from xgboost import Booster
 
 ROWS = 20_000
 # Of each side; a third more would cost twice as long as all other gates together.
@@ -68,17 +68,19 @@ class Rival:
 
 @dataclass(frozen=True)
 class Trust:
-    """A challenger's trial with the rows it was given and those it is judged on.
+    """The trial of the run at `root` with the rows it was given and those it is judged on.
 
-    `trained` and `released` are the days that the train stage says it gave to trial and release.
+    `trained` and `released` are the days that the train stage says it gave to trial and release; `given` is a sample of
+    the rows `train`, with their features and labels.
     """
 
+    root: Path
     params: RunParams
-    trial: Booster
     signature: Signature
     trained: overlap.Days
     released: overlap.Days
     train: Rows
+    given: pa.Table
     test: Rows
 
     def measured(self, scored: Scored, score: NDArray[Any], shown: Sequence[Part], rival: Rival) -> dict[str, Any]:
@@ -86,9 +88,11 @@ class Trust:
 
         `scored` are all test rows and `score` the trial's scores of them; `shown` the slices large enough to judge.
         """
-        table = self._sample(self.test) if self._asked(Family.SLICES, Family.LEAKAGE) else None
+        table = self._sample() if self._asked(Family.SLICES, Family.LEAKAGE) else None
         return {
-            "slices": self._slices(shown, table) if table is not None and self._asked(Family.SLICES) else None,
+            "slices": self._slices(scored, score, shown, table)
+            if table is not None and self._asked(Family.SLICES)
+            else None,
             "overlap": self._overlap(scored, rival) if self._asked(Family.OVERLAP) else None,
             "leakage": self._leakage(table) if table is not None and self._asked(Family.LEAKAGE) else None,
             "calibration": self._calibration(scored, score) if self._asked(Family.CALIBRATION) else None,
@@ -98,8 +102,8 @@ class Trust:
     def _asked(self, *families: Family) -> bool:
         return any(self.params.gates.mode(family) is not Mode.OFF for family in families)
 
-    def _sample(self, rows: Rows) -> pa.Table:
-        return sample(rows, [*self.signature.names, "label"], ROWS)
+    def _sample(self) -> pa.Table:
+        return sample(self.test, [*self.signature.names, "label", "row_id"], ROWS)
 
     def _block(self, table: pa.Table) -> tuple[Columns, NDArray[Any], NDArray[Any]]:
         """The columns, the features (n, features) as the model reads them, and the labels (n,) of a sample."""
@@ -109,9 +113,11 @@ class Trust:
         label = table["label"].to_numpy().astype(np.float64)
         return columns, np.concatenate([columns.block(batch) for batch in table.to_batches()]), label
 
-    def _slices(self, shown: Sequence[Part], table: pa.Table) -> SliceFacts:
+    def _slices(self, scored: Scored, score: NDArray[Any], shown: Sequence[Part], table: pa.Table) -> SliceFacts:
+        import numpy as np
+
         columns, block, label = self._block(table)
-        score = predict(self.trial, self.signature, table.to_batches())
+        score = score[np.searchsorted(scored.row_id, table["row_id"].to_numpy())]  # both in the rows' total order
         rule = self.params.gates.slices
         found, loss = segments.weak(
             self.params.task, columns, block, label, score, rule.min_rows, self.params.training.seed
@@ -126,6 +132,7 @@ class Trust:
             tested=overlap.days_of(scored.day),
             rows=len(scored),
             shared_rows=overlap.shared_rows(self.train, scored.row_id),
+            keys=shared_keys(self.root, self.params, self.trained),
             one_model=self.signature.trial_sha256 == self.signature.model_sha256,
             champion_seen=rival.seen,
             compared=overlap.days_of(rival.day)[0] if rival.day is not None and len(rival.day) else None,
@@ -134,7 +141,7 @@ class Trust:
     def _leakage(self, test: pa.Table) -> LeakageFacts:
         import numpy as np
 
-        train = self._sample(self.train)
+        train = self.given
         columns, block, label = self._block(train)
         task, classes = self.params.task, len(self.params.label.classes)
         single = leakage.strengths(task, columns, block, label, classes)

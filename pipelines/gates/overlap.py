@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pipelines.config.gates import Gates
+from pipelines.evaluation.keys import SharedKeys
 from pipelines.evaluation.overlap import OverlapFacts
 from pipelines.evaluation.record import Measured
 from pipelines.gates.base import GateResult
 
 
 def judge(measured: Measured, gates: Gates) -> list[GateResult]:  # noqa: ARG001 - every family is asked alike
-    """Four answers: test days after training days, no row in both, trial and release apart, the champion's days."""
+    """Five answers: days in order, no row and no key on both sides, trial and release apart, the champion's days."""
     facts = measured.overlap
     if facts is None:
         return []
-    results = [_days(facts), _rows(facts), _release(facts)]
+    results = [_days(facts), _rows(facts), _keys(facts.keys), _release(facts)]
     return [*results, _champion(facts)] if facts.champion_seen is not None else results
 
 
@@ -30,6 +31,24 @@ def _rows(facts: OverlapFacts) -> GateResult:
     shared = facts.shared_rows
     sentence = f"{shared:,} of {facts.rows:,} test rows are training rows too" if shared else "no row is in both"
     return GateResult("overlap:rows", not shared, float(shared), 0.0, sentence, evidence={"rows": facts.rows})
+
+
+def _keys(facts: SharedKeys) -> GateResult:
+    """The same event on a training and on a test day has been learnt, under whatever row id it came again."""
+    key, shared = ", ".join(facts.key), facts.shared
+    if shared is None:
+        sentence = f"the key ({key}) holds the event time, which no training day shares with a test day"
+    elif not shared:
+        sentence = f"no key ({key}) is on training and test days both"
+    else:
+        seen, tested, _ = facts.days[0]
+        sentence = (
+            f"{shared:,} of {facts.rows:,} events of the test days have a key ({key}) of a training day, as those of "
+            f"{tested} and {seen}: deliver an event once, or add the event time to `key` if the same one comes again"
+        )
+    evidence = {"rows": facts.rows, "days": [[str(seen), str(tested), rows] for seen, tested, rows in facts.days]}
+    observed = None if shared is None else float(shared)
+    return GateResult("overlap:keys", not shared, observed, 0.0, sentence, evidence=evidence)
 
 
 def _release(facts: OverlapFacts) -> GateResult:

@@ -15,6 +15,8 @@ from typing import Any
 
 import challengers
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from challengers import crown, params_of, relabelled, resign, retrain, rewrite, sign
 from support import TinyModel, write_tiny_model
@@ -90,6 +92,19 @@ def on_the_test_days(root: Path) -> None:
     span = params_of(root).span
     seen = {"train_end": str(span.test_end), "validation_start": str(span.test_end - timedelta(days=3))}
     retrain(root, span=seen)
+
+
+def recorded_again(root: Path) -> None:
+    """Orders of a training day are recorded once more on a test day, under their own keys and as new rows."""
+    span, lake = params_of(root).span, root / "lake"
+    source = lake.resolve()
+    lake.unlink()
+    shutil.copytree(source, lake)
+    early, late = (lake / f"orders/{day}.parquet" for day in (span.train_start, span.test_start))
+    table = pq.read_table(late)
+    known = pq.read_table(early)["order_id"].slice(0, 7)
+    ids = pa.chunked_array([*known.chunks, *table["order_id"].slice(7).chunks])
+    pq.write_table(table.set_column(0, "order_id", ids), late)
 
 
 def constant(root: Path) -> None:
@@ -215,6 +230,7 @@ SERVED = {"modes": {}}
     [
         (leaking, {}, "leakage:single_feature"),
         (on_the_test_days, {}, "overlap:days"),
+        (recorded_again, {}, "overlap:keys"),
         (constant, {}, "sanity:trial"),
         (twice_as_sure, {}, "calibration:bias"),
         (blind_in_one_shop, {}, "slices:shop"),

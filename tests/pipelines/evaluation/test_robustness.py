@@ -2,7 +2,7 @@ import numpy as np
 from feature_tables import COLUMNS
 
 from pipelines.config.model import Task
-from pipelines.evaluation import robustness
+from pipelines.evaluation import robustness, sampling
 from pipelines.storage.model_file import NULL_NUMBER
 
 RNG = np.random.default_rng(3)
@@ -21,8 +21,8 @@ def logistic(block):
     return (1 / (1 + np.exp(-2 * number - (block[:, 1] == 2)))).astype(np.float32)
 
 
-def measured(predict=logistic, block=BLOCK):
-    return robustness.measure(Task.BINARY, COLUMNS, predict, block, LABEL[: len(block)], seed=1)
+def measured(predict=logistic, block=BLOCK, trees=1):
+    return robustness.measure(Task.BINARY, COLUMNS, predict, block, LABEL[: len(block)], seed=1, trees=trees)
 
 
 def test_only_what_the_model_looks_at_costs_anything():
@@ -69,6 +69,10 @@ def test_scores_that_are_no_numbers_are_the_worst_answer():
 def test_very_many_features_are_tried_on_fewer_rows(monkeypatch):
     monkeypatch.setattr(robustness, "MOST_ROWS_SCORED", 3_000)
     assert measured().rows == 250
+
+
+def test_a_model_of_very_many_trees_is_tried_on_fewer_rows():
+    assert measured(trees=20_000).rows == sampling.MOST_WALKS // (20_000 * 3 * len(COLUMNS.features))
 
 
 def test_no_rows_are_no_error():

@@ -13,6 +13,7 @@ from pipelines.errors import ConfigError
 from pipelines.evaluation import trust
 from pipelines.evaluation.comparison import CHALLENGER, booster_model
 from pipelines.evaluation.record import Measured
+from pipelines.evaluation.sampling import sample
 from pipelines.evaluation.scoring import score
 from pipelines.evaluation.trust import Rival, Trust
 from pipelines.gates import calibration, fairness, leakage, overlap, slices
@@ -35,7 +36,8 @@ def challenger(root, *, task="binary", change=None):
     trial = trained.trial.booster
     scored = score(test, {CHALLENGER: booster_model(trial, expects, 1)}, trust.columns_wanted(params))
     whole = (span.train_start, span.train_end), (span.train_start, span.test_end)
-    return Trust(params, trial, expects, *whole, given, test), scored
+    sampled = sample(given, [*expects.names, "label"], 20_000)
+    return Trust(root, params, expects, *whole, given, sampled, test), scored
 
 
 def facts(trust, scored, rival=Rival()):  # noqa: B008 - frozen

@@ -18,6 +18,7 @@ from pipelines.config.model import Task
 from pipelines.errors import ConfigError
 from pipelines.evaluation.calibration import CalibrationFacts
 from pipelines.evaluation.fairness import Gaps, Group
+from pipelines.evaluation.keys import SharedKeys
 from pipelines.evaluation.leakage import LeakageFacts
 from pipelines.evaluation.overlap import OverlapFacts
 from pipelines.evaluation.record import Agreement, Measured, ScoreFacts
@@ -31,8 +32,10 @@ OVERLAP = OverlapFacts(
     tested=(date(2024, 1, 21), date(2024, 1, 25)),
     rows=500,
     shared_rows=0,
+    keys=SharedKeys(("order_id",), 510, 0),
     one_model=False,
 )
+AGAIN = SharedKeys(("order_id",), 510, 7, ((date(2024, 1, 3), date(2024, 1, 22), 7),))
 
 
 METRICS = {"auc": 0.7, "pr_auc": 0.5, "log_loss": 0.5, "brier": 0.16, "calibration_error": 0.02}
@@ -124,7 +127,7 @@ def test_weak_segments_are_told_and_refused_above_the_bound(segment, passed, wor
 
 def test_overlap_of_sound_facts_passes():
     found = overlap.judge(measured(overlap=OVERLAP), Gates())
-    assert [item.name for item in found] == ["overlap:days", "overlap:rows", "overlap:release"]
+    assert [item.name for item in found] == ["overlap:days", "overlap:rows", "overlap:keys", "overlap:release"]
     assert all(item.passed for item in found)
 
 
@@ -134,6 +137,8 @@ def test_overlap_of_sound_facts_passes():
         ({"trained": (date(2024, 1, 1), date(2024, 1, 21))}, "overlap:days", "2024-01-21, not after 2024-01-21"),
         ({"trained": (date(2024, 1, 1), date(2024, 1, 25))}, "overlap:days", "not after 2024-01-25"),
         ({"shared_rows": 3}, "overlap:rows", "3 of 500 test rows are training rows too"),
+        ({"keys": AGAIN}, "overlap:keys", "7 of 510 events of the test days have a key (order_id) of a training day"),
+        ({"keys": AGAIN}, "overlap:keys", "as those of 2024-01-22 and 2024-01-03: deliver an event once"),
         ({"one_model": True}, "overlap:release", "the same bytes"),
         ({"released": (date(2024, 1, 1), date(2024, 1, 27))}, "overlap:release", "2 after the last matured one"),
         (
@@ -148,6 +153,13 @@ def test_overlap_of_any_kind_is_refused(changes, name, words):
     (bad,) = [item for item in found if not item.passed]
     assert bad.name == name
     assert words in bad.sentence
+
+
+def test_a_key_with_the_event_time_needs_no_comparison():
+    facts = replace(OVERLAP, keys=SharedKeys(("shop", "placed_at"), 0, None))
+    found = overlap.judge(measured(overlap=facts), Gates())[2]
+    assert (found.name, found.passed, found.observed) == ("overlap:keys", True, None)
+    assert "the key (shop, placed_at) holds the event time" in found.sentence
 
 
 @pytest.mark.parametrize(("first", "words"), [(date(2024, 1, 24), "judged from 2024-01-24"), (None, "on no row")])
