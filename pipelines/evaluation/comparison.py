@@ -71,7 +71,9 @@ def with_champion(
     else:
         again = _rescored(rows.where(~said), champion, root, params)
     whole = np.empty((len(rows), *again.shape[1:]), np.float32)
-    whole[said], whole[~said] = scores, again
+    whole[~said] = again
+    if said.any():  # without stamped scores nobody knows how many classes they would have
+        whole[said] = scores
     return _with_scores(rows, champion, params, whole), Sources.of(rows.day, said, apart)
 
 

@@ -21,8 +21,8 @@ from pipelines.ledger.git import Ledger
 from pipelines.ledger.manifest import build_window, load_manifest
 from pipelines.storage.files import json_bytes
 
-# What an id stands for: opening it again must bring the same. The champion may have moved since, the first stays.
 Stamped = Callable[[champion.Champion | None], bytes]
+# What an id stands for: opening it again must bring the same. The champion may have moved since, the first stays.
 _IDENTITY = ("params.yaml", "dvc.yaml", "run.json", "window.json", *(f"model/{name}" for name in FOLDER_FILES))
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import feature_tables
@@ -70,7 +72,9 @@ def accept(root: Path, *sha256: str, rows: int = ROWS) -> None:
 
 def scored(root: Path, given: Scored, by: Champion) -> tuple[np.ndarray, stamped.Sources]:
     """The champion's scores of `given`, and where they come from."""
-    params: Any = type("Params", (), {"events": "orders", "label": type("Label", (), {"classes": ()})})
+    params: Any = type(
+        "Params", (), {"events": "orders", "label": type("Label", (), {"classes": by.signature.classes})}
+    )
     found, sources = comparison.with_champion(given, by, root, params, shares=True)
     return found.scores[CHAMPION], sources
 
@@ -131,6 +135,16 @@ def test_classes_stand_in_the_champions_order(tmp_path: Path) -> None:
     mask, found = stamped.load(tmp_path, by, "orders").of(rows(row_ids(1, 2)))
     assert mask.all()
     np.testing.assert_array_equal(found, np.column_stack([high, low])[ROWS : 2 * ROWS])
+
+
+def test_several_classes_without_any_are_as_before(tmp_path: Path) -> None:
+    given = rows(row_ids())
+    again = np.full((len(given), 2), 0.5, np.float32)
+    found, sources = scored(
+        tmp_path, replace(given, scores={CHAMPION: again}), champion(task="multiclass", classes=("a", "b"))
+    )
+    np.testing.assert_array_equal(found, again)
+    assert sources.rescored_days == DAYS
 
 
 @pytest.mark.parametrize(
