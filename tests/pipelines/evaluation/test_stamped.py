@@ -72,9 +72,8 @@ def accept(root: Path, *sha256: str, rows: int = ROWS) -> None:
 
 def scored(root: Path, given: Scored, by: Champion) -> tuple[np.ndarray, stamped.Sources]:
     """The champion's scores of `given`, and where they come from."""
-    params: Any = type(
-        "Params", (), {"events": "orders", "label": type("Label", (), {"classes": by.signature.classes})}
-    )
+    label = SimpleNamespace(classes=by.signature.classes)
+    params: Any = SimpleNamespace(events="orders", label=label)
     found, sources = comparison.with_champion(given, by, root, params, shares=True)
     return found.scores[CHAMPION], sources
 
