@@ -20,6 +20,7 @@ from pipelines.evaluation.plots import Curves, curves
 from pipelines.evaluation.record import Agreement, Days, Measured, ScoreFacts
 from pipelines.evaluation.sampling import affordable, sample, spread
 from pipelines.evaluation.scoring import Model, Scored, score
+from pipelines.evaluation.stamped import Sources
 from pipelines.evaluation.stress import Stress
 from pipelines.evaluation.trust import Rival, Trust
 from pipelines.storage.model_file import Signature
@@ -55,7 +56,10 @@ class Challenger:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The numbers of an evaluation. Slices and curves are on `shown` rows: the compared ones where there are enough."""
+    """The numbers of an evaluation. Slices and curves are on `shown` rows: the compared ones where there are enough.
+
+    `champion_rebuilt`: the champion was asked again on some day, and reads other features than this run.
+    """
 
     measured: Measured
     baseline: Baseline
@@ -94,9 +98,9 @@ def evaluate(root: Path, params: RunParams, ours: Challenger, progress: Progress
         raise DataError(
             "no labelled row to judge on", where=f"{span.test_start} to {span.test_end}", remedy="ingest these days"
         )
-    unseen = _unseen(scored, rival, root, params, shares=shares)
+    unseen, sources = _unseen(scored, rival, root, params, shares=shares)
     given = sample(train, [*ours.signature.names, "label"], TRAIN_ROWS)
-    measured = _measured(params, ours, scored, unseen, rival, _agreement(given, ours))
+    measured = _measured(params, ours, scored, unseen, rival, sources, _agreement(given, ours))
     enough = unseen is not None and len(unseen) >= params.gates.champion.min_rows
     shown = unseen if unseen is not None and enough else scored
     names = [CHALLENGER, CHAMPION] if enough else [CHALLENGER]
@@ -117,7 +121,7 @@ def evaluate(root: Path, params: RunParams, ours: Challenger, progress: Progress
         sliced,
         _importance(test, params, ours),
         {name: curves(params.task, shown.label, shown.scores[name]) for name in [*names, BASELINE]},
-        rival is not None and not shares and unseen is not None and len(unseen) > 0,
+        rival is not None and not shares and sources.rescored_days > 0,
     )
 
 
@@ -135,14 +139,11 @@ def _models(params: RunParams, ours: Challenger, plain: Baseline, rival: champio
 
 def _unseen(
     scored: Scored, rival: champion.Champion | None, root: Path, params: RunParams, *, shares: bool
-) -> Scored | None:
-    """The rows the champion has not seen, with its scores; None without a champion."""
+) -> tuple[Scored | None, Sources]:
+    """The rows the champion has not seen, with its scores, and where those come from; None without a champion."""
     if rival is None:
-        return None
-    rows = comparison.unseen(scored, rival)
-    if shares:
-        return comparison.placed(rows, rival, params)
-    return comparison.with_champion(rows, rival, root, params)
+        return None, Sources()
+    return comparison.with_champion(comparison.unseen(scored, rival), rival, root, params, shares=shares)
 
 
 def _agreement(given: pa.Table, ours: Challenger) -> Agreement:
@@ -164,6 +165,7 @@ def _measured(
     scored: Scored,
     unseen: Scored | None,
     rival: champion.Champion | None,
+    sources: Sources,
     agreement: Agreement,
 ) -> Measured:
     trial, release = scored.scores[CHALLENGER], scored.scores[RELEASE]
@@ -171,7 +173,7 @@ def _measured(
     compared = None
     if unseen is not None and rival is not None:
         same = unseen.label is scored.label
-        compared = comparison.compared(unseen, rival, params, whole if same else {})
+        compared = comparison.compared(unseen, rival, params, whole if same else {}, sources)
     return Measured(
         task=params.task,
         rows=len(scored),

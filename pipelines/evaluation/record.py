@@ -18,6 +18,7 @@ from pipelines.evaluation.poisoning import Poisoning
 from pipelines.evaluation.robustness import Robustness
 from pipelines.evaluation.segments import SliceFacts
 from pipelines.evaluation.serving import Serving
+from pipelines.evaluation.stamped import Sources
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,7 +77,10 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Compared:
-    """Challenger and champion on the test rows after `seen_until`, the last day whose labels the champion has seen."""
+    """Challenger and champion on the test rows after `seen_until`, the last day whose labels the champion has seen.
+
+    `sources` says of which days the champion's scores are those of their nights; None: it was asked again for all.
+    """
 
     version: int | None
     seen_until: date
@@ -86,6 +90,7 @@ class Compared:
     champion: Metrics
     baseline: Metrics
     paired: Paired | None = None
+    sources: Sources | None = None
 
 
 @dataclass(frozen=True)

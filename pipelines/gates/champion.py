@@ -10,6 +10,7 @@ from pipelines.config.gates import ChampionGate, Gates
 from pipelines.evaluation.metrics import HIGHER_IS_BETTER, default_metric
 from pipelines.evaluation.paired import Paired
 from pipelines.evaluation.record import Compared, Measured
+from pipelines.evaluation.stamped import Sources
 from pipelines.gates.base import GateResult, number
 
 NAME = "champion"
@@ -63,7 +64,7 @@ def _difference(compared: Compared, rule: ChampionGate, metric: str) -> GateResu
         "champion_version": compared.version,
         "rows": compared.rows,
         "days": [day.isoformat() for day in compared.days] if compared.days else None,
-        "rescored_days": paired.days if paired else 0,
+        **_sources(compared),
         "draws": paired.draws if paired else None,
     }
     if ours is None or theirs is None:
@@ -87,6 +88,16 @@ def _difference(compared: Compared, rule: ChampionGate, metric: str) -> GateResu
     )
     found = float(f"{worse:.9g}")
     return GateResult(NAME, passed, found, margin, sentence, evidence=evidence, interval=interval)
+
+
+def _sources(compared: Compared) -> dict[str, Any]:
+    """Of how many days the champion's scores are those of their nights, and on how many it was asked again."""
+    sources = compared.sources or Sources(rescored_days=compared.paired.days if compared.paired else 0)
+    return {
+        "stamped_days": sources.stamped_days,
+        "rescored_days": sources.rescored_days,
+        "stamped_apart": sources.apart,
+    }
 
 
 def _margin(rule: ChampionGate, metric: str, theirs: float) -> float:

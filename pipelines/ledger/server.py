@@ -32,6 +32,7 @@ GITIGNORE = """\
 !/out/cost/train.json
 /champion/*
 !/champion/champion.json
+!/champion/stamped.json
 /result.json
 /dvc_plots/
 *.tmp

@@ -14,7 +14,7 @@ from typing import Any, Self
 from pipelines.config import names
 from pipelines.config.settings import Settings
 from pipelines.errors import InputError, IntegrityError, shorten
-from pipelines.ledger import lease
+from pipelines.ledger import lease, stamps
 from pipelines.ledger.command import GitFailed, git
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.lockfile import Out, Pipeline
@@ -123,7 +123,7 @@ class Workspace:
             link(store.cached(listed[path]), self.root / path)
 
     def pull_champion(self) -> dict[str, Any] | None:
-        """Bring the champion's model, signature, features and parameters beside `champion.json`; None: no champion.
+        """Bring the champion's files and what it said of the test days beside `champion.json`; None: no champion.
 
         Raises:
             IntegrityError: the champion's run is gone, or its bytes are not what it says.
@@ -136,6 +136,7 @@ class Workspace:
             raise IntegrityError("the champion's run is not in the ledger", where=tag, remedy="restore its tag")
         folder = self.root / "champion"
         fetch_files(self.settings, self.ledger, tag, {path: folder / name for path, name in CHAMPION_FILES.items()})
+        stamps.bring(self.settings, self.ledger, self.root)
         return standing
 
     def check_out(self, outs: Iterable[Out]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from pipelines.config.settings import Settings
+from pipelines.ledger import stamps
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.refs import contents, entries, every
 from pipelines.ledger.store import Store
@@ -77,4 +78,4 @@ def _mark(ledger: Ledger, skipped: set[str], store: Store, needed: set[str]) -> 
 
 def _lists(path: str) -> bool:
     """Whether a file of a ledger names objects."""
-    return path.endswith((".dvc", ".lock")) or path == "window.json" or path.startswith("manifest/")
+    return path.endswith((".dvc", ".lock")) or path in ("window.json", stamps.NOTE) or path.startswith("manifest/")

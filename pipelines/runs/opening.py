@@ -19,6 +19,7 @@ from pipelines.ledger import champion as champions
 from pipelines.ledger import lease, runs
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.manifest import load_manifest
+from pipelines.runs import stamps
 from pipelines.runs.request import Request
 
 
@@ -126,8 +127,23 @@ def open_run(settings: Settings, ledger: Ledger, run_id: str, request: Request) 
 
 
 def begin(settings: Settings, ledger: Ledger, run_id: str, planned: Plan) -> runs.Run:
-    """The run of `planned` under `run_id`."""
-    return runs.open_run(settings, ledger, run_id, planned.params, planned.request, planned.folder, planned.data_commit)
+    """The run of `planned` under `run_id`, with what the champion said in the nights of its test days.
+
+    Raises:
+        IntegrityError: a file of predictions is not the one that its night recorded.
+        PassingFault: ledger, remote or predictions cannot be reached.
+    """
+    params, commit = planned.params, planned.data_commit
+    return runs.open_run(
+        settings,
+        ledger,
+        run_id,
+        planned.params,
+        planned.request,
+        planned.folder,
+        planned.data_commit,
+        stamped=lambda standing: stamps.pinned(settings, ledger, params, commit, standing),
+    )
 
 
 def resumable(ledger: Ledger, planned: Plan) -> str | None:

@@ -15,7 +15,7 @@ from pipelines.config.names import STAGES
 from pipelines.config.settings import Settings
 from pipelines.errors import ConfigError, InputError
 from pipelines.ledger import champion as champions
-from pipelines.ledger import code
+from pipelines.ledger import code, stamps
 from pipelines.ledger.command import git
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.outs import fetch_files, link
@@ -133,6 +133,7 @@ def _bring(settings: Settings, ledger: Ledger, root: Path) -> None:
     if judged is not None:
         files = {path: root / "champion" / name for path, name in CHAMPION_FILES.items()}
         fetch_files(settings, ledger, f"runs/{judged['run']}", files)
+        stamps.bring(settings, ledger, root)
 
 
 def _first_difference(settings: Settings, root: Path) -> str:

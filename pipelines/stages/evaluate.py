@@ -141,6 +141,16 @@ def _notes(params: RunParams, found: Evaluated) -> list[str]:
             "Log loss bounds probabilities away from 0 and 1 by 1e-7. Calibration error is the expected one: |mean "
             "score - mean label| over 15 bins of equal count, averaged by rows; rows of one score share a bin."
         )
+    notes += _champions_scores(found)
     if found.champion_rebuilt:
         notes.append("The champion reads other features than this run: they were rebuilt for it on the compared days.")
     return notes
+
+
+def _champions_scores(found: Evaluated) -> list[str]:
+    compared = found.measured.compared
+    sources = compared.sources if compared else None
+    if sources is None or not sources.stamped_days:
+        return []
+    days = sources.stamped_days + sources.rescored_days
+    return [f"On {sources.stamped_days} of {days} compared days the champion's scores are those of their nights."]

@@ -17,7 +17,7 @@ from retention_worlds import age, place
 from pipelines.config.retention import Retention
 from pipelines.config.settings import Settings
 from pipelines.errors import InputError, IntegrityError, NothingToDo
-from pipelines.ledger import Ledger, champion, decisions, runs
+from pipelines.ledger import Ledger, champion, decisions, runs, stamps
 from pipelines.ledger.champion import Champion, ChampionWindow, Reason
 from pipelines.ledger.refs import delete, every
 from pipelines.retention import pins, sweep
@@ -25,12 +25,14 @@ from pipelines.retention import plan as planning
 from pipelines.retention.kept import fates
 from pipelines.retention.plan import Grace, Plan
 from pipelines.retention.sweep import apply, open_all, plan
+from pipelines.storage.files import json_bytes
 
 NOW = Grace(young=timedelta(0))
 FIRST, SECOND, DRY, LEFT = (
     f"2024-01-{day}-20260101T00000{n}Z-abcde{n}" for n, day in enumerate(("20", "28", "24", "26"))
 )
 NOBODYS = b"bytes of nobody"
+SAID = b"what the champion said in its nights"
 SHARED = b"the features that two runs have in common"
 
 
@@ -53,11 +55,15 @@ class World:
     settings: Settings
     ledger: Ledger
 
-    def run(self, run: str, *contents: bytes, judged: str | None = None, finish: bool = True) -> None:
-        """A run whose lock names objects of these bytes."""
+    def run(
+        self, run: str, *contents: bytes, judged: str | None = None, finish: bool = True, said: bytes = b""
+    ) -> None:
+        """A run whose lock names objects of these bytes; `said` is what its champion had stamped."""
         lock = "".join(f"- md5: {store(self.settings, content)}\n" for content in contents).encode()
         standing = {"champion": {"run": judged} if judged else None}
         files = {"dvc.lock": lock, "run.json": b"{}", "champion/champion.json": json.dumps(standing).encode()}
+        if said:
+            files[stamps.NOTE] = json_bytes({"stamped": {"md5": store(self.settings, said)}})
         head = self.ledger.head("data")
         made = self.ledger.commit(f"run/{run}", files, "A run", parent=None, base=head)
         if finish:
@@ -105,7 +111,7 @@ def world(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> World:
     made = World(settings, Ledger.open(settings, "tiny", create=True))
     made.run(FIRST, b"model 1", SHARED)
     made.crown(FIRST, 1)
-    made.run(SECOND, b"model 2", judged=FIRST)
+    made.run(SECOND, b"model 2", judged=FIRST, said=SAID)
     made.crown(SECOND, 2)
     made.run(DRY, b"model 3", SHARED, judged=SECOND)
     made.run(LEFT, b"half a model", finish=False)
@@ -131,7 +137,7 @@ def test_runs_end_and_their_bytes_wait_but_not_those_that_others_need(world):
     for gone in (b"model 3", b"half a model", NOBODYS):
         assert not world.there(gone)
         assert world.there(gone, "trash")
-    for kept in (b"model 1", b"model 2", SHARED):
+    for kept in (b"model 1", b"model 2", SHARED, SAID):
         assert world.there(kept)
     assert not world.gc().forget, "the shelf is kept for a week"
     age(world.settings, 8)
