@@ -155,7 +155,7 @@ def test_a_run_is_ended_by_the_promoter_alone_where_the_ledger_says_so(running: 
     promoter = Ledger.open(running.settings_of("promoter"), "ending")
     with pytest.raises(InputError, match="never deleted"):
         delete(promoter, tag)
-    ledger.commit("decisions", {f"retention/{RUN}.json": b"{}"}, "End", parent=None)
+    promoter.commit("decisions", {f"retention/{RUN}.json": b"{}"}, "End", parent=None)
     with pytest.raises(InputError, match="only the promoter"):
         delete(ledger, tag)
     assert f"refs/tags/runs/{RUN}" in refs(running, "ending")
