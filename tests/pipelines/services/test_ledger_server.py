@@ -213,7 +213,8 @@ def test_an_address_with_a_login_in_it_is_refused_without_being_shown(running: L
         ("PUT", "/.hooks", 404),
         ("PUT", "/there.git/hooks", 404),
         ("DELETE", "/there.git", 501),
-        ("GET", "/", 404),
+        # The list of its ledgers.
+        ("GET", "/", 200),
         ("GET", "/there.git", 405),
         ("GET", "/there.git/HEAD", 404),
         ("GET", "/there.git/objects/info/packs", 404),
