@@ -9,12 +9,12 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Self
 
 from pipelines.config import names
-from pipelines.config.secrets import LEDGER, secret_file
+from pipelines.config.secrets import LEDGER, PROMOTER, secret_file
 from pipelines.config.settings import Settings
 from pipelines.errors import InputError, PassingFault, shorten
 from pipelines.ledger import answers, hook, server, web
@@ -60,6 +60,11 @@ class Ledger:
         ledger._prepare_mirror()
         ledger.fetch()
         return ledger
+
+    def as_promoter(self) -> Self:
+        """The same with the promoter's login, where the secrets have that beside ours."""
+        own = self.secrets / PROMOTER if self.secrets else None
+        return replace(self, secret=own) if own and own.is_file() else self
 
     def fetch(self) -> None:
         """Bring every ref of the mirror up to the server's.

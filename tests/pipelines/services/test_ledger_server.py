@@ -155,7 +155,7 @@ def test_a_run_is_ended_by_the_promoter_alone_where_the_ledger_says_so(running: 
     promoter = Ledger.open(running.settings_of("promoter"), "ending")
     with pytest.raises(InputError, match="never deleted"):
         delete(promoter, tag)
-    ledger.commit("decisions", {f"retention/{RUN}.json": b"{}"}, "End", parent=None)
+    promoter.commit("decisions", {f"retention/{RUN}.json": b"{}"}, "End", parent=None)
     with pytest.raises(InputError, match="only the promoter"):
         delete(ledger, tag)
     assert f"refs/tags/runs/{RUN}" in refs(running, "ending")
@@ -213,7 +213,8 @@ def test_an_address_with_a_login_in_it_is_refused_without_being_shown(running: L
         ("PUT", "/.hooks", 404),
         ("PUT", "/there.git/hooks", 404),
         ("DELETE", "/there.git", 501),
-        ("GET", "/", 404),
+        # The list of its ledgers.
+        ("GET", "/", 200),
         ("GET", "/there.git", 405),
         ("GET", "/there.git/HEAD", 404),
         ("GET", "/there.git/objects/info/packs", 404),
