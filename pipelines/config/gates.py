@@ -114,16 +114,16 @@ class FairnessGate(Strict):
 
 
 class RobustnessGate(Strict):
-    """How much worse the mean loss may get, relative to what it is, when one feature is spoilt.
+    """How much the mean loss may grow when one feature is spoilt, in units of what knowing nothing loses.
 
     `missing`: the feature is null; `noise`: shaken by a tenth of its spread; `unit`: multiplied by 1.609; `unknown`: of
     a value never seen.
     """
 
-    missing: Bound = 1.0
+    missing: Bound = 2.0
     noise: Bound = 0.25
-    unit: Bound = 1.0
-    unknown: Bound = 1.0
+    unit: Bound = 2.0
+    unknown: Bound = 2.0
     rows: Annotated[int, Field(ge=100, le=10**6)] = 5_000
 
 

@@ -35,6 +35,7 @@ def _judged(found: Robustness, kind: str, bound: float) -> GateResult:
     evidence = {
         "rows": found.rows,
         "loss": found.loss,
+        "scale": found.scale,
         "worst": [{"feature": item.feature, "growth": item.growth} for item in ranked[:WORST]],
         "features": len(ranked),
     }
@@ -43,9 +44,9 @@ def _judged(found: Robustness, kind: str, bound: float) -> GateResult:
         passed, sentence = False, f"{what}, some of {found.rows:,} scores are no finite number"
     else:
         passed = worst.growth <= bound
-        times, most = 1 + worst.growth, 1 + bound
         sentence = (
-            f"{what}, the worst of {len(ranked)}, the mean loss is {number(times, most)} times what it was; "
-            f"at most {number(most, times)} times is allowed"
+            f"{what}, the worst of {len(ranked)}, the mean loss grows by {number(worst.growth, bound)} times "
+            f"{number(found.scale or 0.0)}, what knowing nothing loses; at most {number(bound, worst.growth)} times is "
+            "allowed"
         )
     return GateResult(f"robustness:{kind}", passed, worst.growth, bound, sentence, evidence=evidence)

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from feature_tables import COLUMNS
 
 from pipelines.config.model import Task
@@ -38,6 +39,24 @@ def test_only_what_the_model_looks_at_costs_anything():
     assert {growth[name, kind] for name in ("noise", "count") for kind in ("missing", "noise", "unit")} == {0.0}
     assert found.of("missing")[0].feature == "speed"
     assert found.rows == ROWS
+
+
+def test_growth_is_told_in_units_of_what_knowing_nothing_loses():
+    """Of two models with the same growth in nats the better one is not the more fragile."""
+    share = LABEL.mean()
+    nothing = -(share * np.log(share) + (1 - share) * np.log(1 - share))
+    found = measured()
+    assert found.loss < found.scale == pytest.approx(nothing, rel=1e-6)
+    blind = BLOCK.copy()
+    blind[:, 0] = NULL_NUMBER
+    loss = -np.mean(np.log(np.where(LABEL == 1, logistic(blind), 1 - logistic(blind))))
+    growth = next(item.growth for item in found.spoilt if (item.feature, item.kind) == ("speed", "missing"))
+    assert growth == pytest.approx((loss - found.loss) / nothing, rel=1e-4)
+
+
+def test_a_model_worse_than_knowing_nothing_is_its_own_measure():
+    found = measured(lambda block: 1 - logistic(block))
+    assert found.scale == found.loss > 0.7
 
 
 def test_the_input_is_left_as_it_was_and_the_answer_repeats():

@@ -24,7 +24,7 @@ from pipelines.gates import behaviour, poisoning, robustness, serving
 
 SPOILT = (
     Spoilt("rain", "missing", 0.4),
-    Spoilt("hour", "missing", 1.2),
+    Spoilt("hour", "missing", 2.4),
     Spoilt("rain", "noise", -0.01),
     Spoilt("shop", "unknown", None),
     Spoilt("product", "unknown", 5.0),
@@ -51,17 +51,20 @@ def test_facts_that_nobody_measured_are_no_answers():
 
 
 def test_the_worst_feature_of_every_kind_decides_and_no_number_is_worst():
-    found = named(robustness.judge(measured(robustness=Robustness(500, 0.4, SPOILT)), Gates()))
+    found = named(robustness.judge(measured(robustness=Robustness(500, 0.4, 0.6, SPOILT)), Gates()))
     assert set(found) == {"robustness:missing", "robustness:noise", "robustness:unknown"}
     assert not found["robustness:missing"].passed
-    assert found["robustness:missing"].observed == 1.2
-    assert found["robustness:missing"].evidence["worst"][0] == {"feature": "hour", "growth": 1.2}
-    assert "with hour missing, the worst of 2, the mean loss is 2.2 times" in found["robustness:missing"].sentence
+    assert found["robustness:missing"].observed == 2.4
+    assert found["robustness:missing"].evidence["worst"][0] == {"feature": "hour", "growth": 2.4}
+    said = (
+        "with hour missing, the worst of 2, the mean loss grows by 2.4 times 0.6, what knowing nothing loses; at most 2"
+    )
+    assert said in found["robustness:missing"].sentence
     assert found["robustness:noise"].passed
     assert not found["robustness:unknown"].passed
     assert "no finite number" in found["robustness:unknown"].sentence
-    loose = Gates(robustness=RobustnessGate(missing=1.2))
-    assert named(robustness.judge(measured(robustness=Robustness(500, 0.4, SPOILT)), loose))[
+    loose = Gates(robustness=RobustnessGate(missing=2.4))
+    assert named(robustness.judge(measured(robustness=Robustness(500, 0.4, 0.6, SPOILT)), loose))[
         "robustness:missing"
     ].passed
 
