@@ -2,8 +2,9 @@
 
 Everything is replayed with the product's own code: 90 days of training data, labels a day late, and a first champion as
 of ten days in turn; plainly, where every challenger is promoted, and with the product's gates, which hold schedules
-and policy back in different weeks and blur what retraining itself is worth. A lower bound is the 5 % quantile over resamples of fortnights of days (moving blocks),
-for the days of a fortnight share their weather and their champion; the notes have the 10 % quantile too.
+and policy back in different weeks and blur what retraining itself is worth. A lower bound is the 5 % quantile over
+resamples of fortnights of days (moving blocks), for the days of a fortnight share their weather and their champion; the
+notes have the 10 % quantile too.
 """
 
 from __future__ import annotations
