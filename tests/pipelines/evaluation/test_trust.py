@@ -105,7 +105,8 @@ def test_training_days_that_reach_into_the_test_days_are_found(sound):
     last = checks.params.span.test_start
     late = replace(checks, trained=(checks.trained[0], last), train=replace(checks.train, last=last))
     found = facts(late, scored)
-    assert answers(overlap, found) == {"overlap:days": False, "overlap:rows": False, "overlap:release": True}
+    told = answers(overlap, found)
+    assert [name for name, passed in told.items() if not passed] == ["overlap:days", "overlap:rows"]
     assert found["overlap"].shared_rows == int((scored.day == scored.day.min()).sum())
 
 
