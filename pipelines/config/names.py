@@ -29,6 +29,11 @@ class Promotion(StrEnum):
     AUTO = "auto"
 
 
+def strictest(*modes: Promotion) -> Promotion:
+    """The one of `modes` that lets the least become champion: dry_run, then manual, then auto."""
+    return min(modes, key=list(Promotion).index)
+
+
 def model_name(text: str) -> str:
     """`text` if it is a legal model name.
 

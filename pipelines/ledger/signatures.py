@@ -41,6 +41,12 @@ def signing(secrets: Path | None) -> dict[str, str]:
     return configuration([("gpg.format", "ssh"), ("user.signingKey", str(key)), ("commit.gpgSign", "true")])
 
 
+def signers(secrets: Path | None) -> Path | None:
+    """The list of those whose signatures count, in folder `secrets`; None where there is none."""
+    listed = secrets / SIGNERS if secrets else None
+    return listed if listed is not None and listed.is_file() else None
+
+
 def verify(ledger: Ledger, commit: str) -> str:
     """What the signature of `commit` is worth, in words: `unsigned`, `signed by ...`, `bad signature ...`.
 
@@ -49,10 +55,10 @@ def verify(ledger: Ledger, commit: str) -> str:
     """
     if b"\ngpgsig " not in git(ledger.mirror, "cat-file", "commit", commit).partition(b"\n\n")[0]:
         return UNSIGNED
-    signers = ledger.secrets / SIGNERS if ledger.secrets else None
-    if signers is None or not signers.is_file():
+    listed = signers(ledger.secrets)
+    if listed is None:
         return f"signed; there is no {SIGNERS} in EVERGREEN_SECRETS to check it by"
-    known = configuration([("gpg.format", "ssh"), ("gpg.ssh.allowedSignersFile", str(signers))])
+    known = configuration([("gpg.format", "ssh"), ("gpg.ssh.allowedSignersFile", str(listed))])
     told = git(ledger.mirror, "show", "--no-patch", "--format=%G?%n%GS%n%GK", commit, extra=known).decode()
     state, who, key = [*told.splitlines(), "", "", ""][:3]
     return _WORDS.get(state, _WORDS["E"]).format(who=who, key=key)

@@ -8,8 +8,9 @@ from typing import Any
 
 import yaml
 
+from pipelines.config.gates import Gates
 from pipelines.config.load import find_model, load_model
-from pipelines.config.names import Promotion
+from pipelines.config.names import Promotion, strictest
 from pipelines.config.params import RunParams
 from pipelines.config.release import Approval
 from pipelines.config.settings import Settings
@@ -19,17 +20,19 @@ from pipelines.ledger import champion as champions
 from pipelines.ledger.approvals import Answer
 from pipelines.ledger.git import Ledger
 from pipelines.registry import Registry
-from pipelines.release import evidence
+from pipelines.release import evidence, signed
 from pipelines.stages.context import Progress, StageResult
 
 
 def promote(settings: Settings, model: str, run_id: str, say: Progress) -> StageResult:
     """Make run `run_id` of `model` champion if its gates passed and its mode is not `dry_run`; may be repeated.
 
-    In mode `manual` an approval of just this run with just these gates must be in the ledger.
+    The mode is the stricter of the run's and of model.yaml's. In `manual` an approval of just this run with just these
+    gates must be in the ledger.
 
     Raises:
         InputError: the run is not finished, or nobody who may has approved it.
+        IntegrityError: signers are listed, and the champion's newest commit is from none of them.
         PassingFault: the registry or the ledger is away, or the run has no version yet.
     """
     ledger = Ledger.open(settings, model)
@@ -50,28 +53,39 @@ def project(settings: Settings, model: str) -> None:
 
 def _promote(settings: Settings, ledger: Ledger, model: str, run_id: str, say: Progress) -> StageResult:
     registry = Registry.of(settings)
-    standing = champions.current(ledger)
+    head = ledger.head("champion")
+    signed.demand(ledger, head)
+    standing = champions.at(ledger, head)
     if standing is not None and standing.run == run_id:
         _show(registry, model, standing)
         return _done(standing, "is champion already")
     run = _finished(ledger, model, run_id)
-    if not run["gates"]["passed"]:
-        return _refuse(ledger, run_id, "its gates refused it")
-    try:
-        evidence.check(settings, ledger, run_id, run["gates"])
-    except IntegrityError as error:
-        return _refuse(ledger, run_id, f"its evidence does not hold: {error.line()}")
-    if run["mode"] is Promotion.DRY_RUN:
+    declared = load_model(find_model(settings.models, model))
+    objection = _objection(settings, ledger, run, declared.gates)
+    if objection:
+        return _refuse(ledger, run_id, objection)
+    # What the run says of its mode was written by a stage; what the model folder says was not.
+    mode = strictest(run["mode"], declared.promotion)
+    if mode is Promotion.DRY_RUN:
         decisions.record(ledger, "dry_run", {"run": run_id, "would": "promote"}, key=run_id)
         say("dry run: recorded what promotion would have done")
         return StageResult(summary={"run": run_id, "promoted": False, "reason": "dry run"})
-    declared = load_model(find_model(settings.models, model))
-    # What the run says of its mode was written by a stage; what the model folder says was not.
-    manual = Promotion.MANUAL in (run["mode"], declared.promotion)
-    answer = _answer(ledger, declared.approval, run_id) if manual else None
+    answer = _answer(ledger, declared.approval, run_id) if mode is Promotion.MANUAL else None
     if answer is not None and answer.verdict == "reject":
         return _refuse(ledger, run_id, answer.sentence)
     return _swap(ledger, registry, model, run, answer, say)
+
+
+def _objection(settings: Settings, ledger: Ledger, run: dict[str, Any], gates: Gates) -> str:
+    """Why nobody needs to be asked about `run`, whose model declares `gates` now; empty: nothing is against it."""
+    if not run["gates"]["passed"]:
+        return "its gates refused it"
+    try:
+        evidence.check(settings, ledger, run)
+    except IntegrityError as error:
+        return f"its evidence does not hold: {error.line()}"
+    changed = evidence.changed(run["params"].gates, gates)
+    return f"the gates in model.yaml changed since it was judged: {changed}; retrain" if changed else ""
 
 
 def _answer(ledger: Ledger, allowed: Approval, run_id: str) -> Answer:
@@ -117,6 +131,8 @@ def _swap(
     ledger: Ledger, registry: Registry, model: str, run: dict[str, Any], answer: Answer | None, say: Progress
 ) -> StageResult:
     head = ledger.head("champion")
+    # What was recorded meanwhile has fetched it anew.
+    signed.demand(ledger, head)
     standing = champions.at(ledger, head)
     judged_against = (run["compared"] or {}).get("run")
     if (standing.run if standing else None) != judged_against:

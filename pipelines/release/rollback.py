@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from pipelines.config.load import find_model, load_model
-from pipelines.config.params import RunParams
 from pipelines.config.settings import Settings
-from pipelines.errors import EvergreenError, InputError, IntegrityError, NothingToDo, PassingFault, PushRefused, shorten
+from pipelines.errors import EvergreenError, InputError, NothingToDo, PassingFault, PushRefused, shorten
 from pipelines.ledger import champion as champions
 from pipelines.ledger import outbox, rollbacks
-from pipelines.ledger.champion import Champion, ChampionWindow, Reason
+from pipelines.ledger.champion import Champion, Reason
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.outbox import Alert
 from pipelines.night.version import Named
-from pipelines.registry import Registry
-from pipelines.release import promote
+from pipelines.release import promote, signed
 from pipelines.release.prove import prove
 from pipelines.release.regression import breach
 from pipelines.stages.context import Progress, StageResult
+
+_ALREADY = "came by this very rollback before: nothing was done; to go further back name a version"
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,20 @@ class Asked:
     by: str
     key: str = ""
 
+    @property
+    def occasion(self) -> str:
+        """The key; where nobody gave one, the same question of the same person."""
+        told = hashlib.sha256(self.reason.encode()).hexdigest()[:16]
+        return self.key or f"{self.by}: to {self.to or 'the champion before'}: {told}"
+
 
 def rollback(settings: Settings, model: str, asked: Asked, say: Progress) -> StageResult:
-    """Make an earlier version of `model` champion again.
+    """Make an earlier champion of `model` champion again. Asked once more, it changes nothing more.
 
     Raises:
-        InputError: there is no such version, it is champion, or the reason is empty.
-        IntegrityError: it is lost, corrupt, or says something else than it did; nothing is changed.
+        InputError: it never was champion, or is, or nobody can say which one is meant, or the reason is empty.
+        IntegrityError: it is lost, corrupt, or says something else than it did; or signers are listed, and the
+            champion's newest commit is from none of them and no version is named. Nothing is changed.
         PassingFault: ledger or remote is away, or the champion changed meanwhile.
     """
     ledger = Ledger.open(settings, model)
@@ -49,22 +57,26 @@ def rollback(settings: Settings, model: str, asked: Asked, say: Progress) -> Sta
         raise InputError("there is no champion to take back", where=model)
     if not asked.reason.strip():
         raise InputError("no reason is given", where="--reason", remedy="say why: it is kept for ever")
-    if asked.key and standing.evidence.get("asked") == asked.key:
-        return _told(settings, model, standing, "was rolled back before", say)
-    target = _target(settings, ledger, standing, asked.to)
-    say(f"proving version {target.version}")
-    proof = prove(settings, ledger, Named.champion(target), say)
-    record = target.model_copy(
+    trusted = signed.trusted(ledger)
+    if asked.to is None:
+        signed.demand(ledger, head)
+    if trusted[:1] == [head] and standing.evidence.get("asked") == asked.occasion:
+        return _told(settings, model, standing, _ALREADY, say)
+    history = [found for found in (champions.at(ledger, commit) for commit in trusted) if found is not None]
+    wanted = target(model, standing, history, asked.to)
+    say(f"proving version {wanted.version}")
+    proof = prove(settings, ledger, Named.champion(wanted), say)
+    record = wanted.model_copy(
         update={
             "since": datetime.now(UTC),
             "reason": Reason(kind="rollback", text=shorten(asked.reason, 1000)),
             "approver": asked.by,
-            "evidence": {"proof": proof, "from": standing.version, "asked": asked.key},
+            "evidence": {"proof": proof, "from": standing.version, "asked": asked.occasion},
         }
     )
     if champions.promote(ledger, record, head) == head:
         raise PushRefused("nothing was changed", where="champion", remedy="look who is champion")
-    say(f"version {target.version} is champion again, in place of {standing.version}")
+    say(f"version {wanted.version} is champion again, in place of {standing.version}")
     _tell(settings, ledger, standing, record)
     return _told(settings, model, record, f"took the place of version {standing.version}", say)
 
@@ -96,45 +108,41 @@ def automatic(settings: Settings, model: str, say: Progress) -> StageResult:
     return result
 
 
-def _target(settings: Settings, ledger: Ledger, standing: Champion, to: int | None) -> Champion:
-    """The version to go back to as a champion's record, with the sha256 that the ledger gives for it."""
-    before = standing.previous.version if standing.previous else None
-    wanted = before if to is None else to
-    if wanted is None:
-        raise InputError("there was no champion before", where=ledger.model, remedy="name a version: --to")
+def target(model: str, standing: Champion, history: Sequence[Champion], to: int | None) -> Champion:
+    """The record of the champion to go back to; `history` are those there were, the newest first.
+
+    What passed its gates and never was champion, or was rejected, comes by `promote` or not at all.
+    """
+    wanted = _before(model, standing, history) if to is None else to
     if wanted == standing.version:
-        raise InputError(f"version {wanted} is champion already", where=ledger.model)
-    past = next((item for item in champions.history(ledger) if item.version == wanted), None)
-    return past or _registered(settings, ledger, wanted)
-
-
-def _registered(settings: Settings, ledger: Ledger, version: int) -> Champion:
-    """A version that passed its gates and never was champion; MLflow alone knows its number."""
-    tag = Registry.of(settings).tag_of(ledger.model, version)
-    if tag is None or ledger.head(tag) is None:
+        raise InputError(f"version {wanted} is champion already", where=model)
+    past = next((item for item in history if item.version == wanted), None)
+    if past is None:
         raise InputError(
-            f"there is no version {version}", where=ledger.model, remedy="see `evergreen history` for those there were"
+            f"version {wanted} never was champion",
+            where=model,
+            remedy=f"promote it: `evergreen promote {model} RUN`; `evergreen history {model}` shows those that were",
         )
-    paths = ("out/evaluate/gates.json", "out/evaluate/metrics.json", "params.yaml")
-    found = ledger.read_many((tag, path) for path in paths)
-    gates, metrics = (json.loads(found[tag, path] or b"{}") for path in paths[:2])
-    if gates.get("passed") is not True:
-        raise IntegrityError(f"version {version} did not pass its gates", where=tag, remedy="choose another version")
-    return Champion(
-        version=version,
-        run=tag.removeprefix("runs/"),
-        model_sha256=gates["model_sha256"],
-        since=datetime.now(UTC),
-        reason=Reason(kind="rollback"),
-        window=ChampionWindow.of(_params(found[tag, "params.yaml"]).span),
-        metrics=metrics["challenger"],
+    return past
+
+
+def _before(model: str, standing: Champion, history: Sequence[Champion]) -> int:
+    """The champion before. One that came by a rollback has before it what was bad: then the newest that nobody left."""
+    if standing.reason.kind != "rollback":
+        if standing.previous is None:
+            raise InputError("there was no champion before", where=model, remedy="retrain")
+        return standing.previous.version
+    left: set[Any] = set()
+    for item in history:
+        if item.version != standing.version and item.version not in left:
+            return item.version
+        if item.reason.kind == "rollback":
+            left.add(item.evidence.get("from"))
+    raise InputError(
+        f"version {standing.version} came by a rollback, and every champion before it was taken back",
+        where=model,
+        remedy="name the version to go to: --to",
     )
-
-
-def _params(content: bytes | None) -> RunParams:
-    import yaml
-
-    return RunParams.model_validate(yaml.safe_load(content or b""))
 
 
 def _tell(settings: Settings, ledger: Ledger, standing: Champion, record: Champion) -> None:

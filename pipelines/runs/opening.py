@@ -74,12 +74,16 @@ def plan(settings: Settings, ledger: Ledger, request: Request) -> Plan:
 
 
 def _mode(model: Model, request: Request) -> Promotion:
-    asked = request.promotion or model.promotion
-    if (model.promotion, asked) == (Promotion.MANUAL, Promotion.AUTO):
+    """What is asked for, where model.yaml allows no less; `promote` looks again."""
+    asked, declared = request.promotion or model.promotion, model.promotion
+    if names.strictest(asked, declared) is not asked:
+        who = "a person must approve what" if declared is Promotion.MANUAL else "nothing"
         raise ConfigError(
-            "a person must approve what becomes champion of this model",
-            where="promotion: auto",
-            remedy="ask for manual or dry_run, or change model.yaml",
+            f"{who} becomes champion of this model, whose model.yaml says {declared.value}",
+            where=f"promotion: {asked.value}",
+            remedy="ask for a stricter mode (dry_run, manual), or change model.yaml"
+            if declared is Promotion.MANUAL
+            else "ask for dry_run, or change model.yaml",
         )
     return asked
 

@@ -28,7 +28,8 @@ from pipelines.ledger import champion as champions
 from pipelines.ledger.approvals import Answer
 from pipelines.release.promote import promote
 
-GATES, RELEASE, SIGNATURE = "out/evaluate/gates.json", "release.json", "signature.json"
+GATES, METRICS = "out/evaluate/gates.json", "out/evaluate/metrics.json"
+RELEASE, SIGNATURE = "release.json", "signature.json"
 Files = dict[str, bytes]
 
 
@@ -172,8 +173,25 @@ def refusing(gates: dict[str, Any]) -> None:
     gates["gates"][0]["passed"] = False
 
 
-def silent(gates: dict[str, Any]) -> None:
-    gates["gates"] = [gate for gate in gates["gates"] if not gate["name"].startswith("floors")]
+def without(name: str) -> Callable[[dict[str, Any]], None]:
+    def change(gates: dict[str, Any]) -> None:
+        gates["gates"] = [gate for gate in gates["gates"] if not gate["name"].startswith(name)]
+
+    return change
+
+
+def said(name: str, **values: Any) -> Callable[[dict[str, Any]], None]:
+    """The answer of that name says something else."""
+
+    def change(gates: dict[str, Any]) -> None:
+        (found,) = [gate for gate in gates["gates"] if gate["name"] == name]
+        found |= values
+
+    return change
+
+
+def nonsense(gates: dict[str, Any]) -> None:
+    gates["gates"] = [{"name": "magic", "passed": True}]
 
 
 def only_trying(gates: dict[str, Any]) -> None:
@@ -190,7 +208,19 @@ def other_bytes(gates: dict[str, Any]) -> None:
     [
         (better, False, "not those that stage evaluate hashed"),
         (refusing, True, "says passed: True, though sanity:trial refused"),
-        (silent, True, "no answer of floors:auc"),
+        (nonsense, True, "holds no answers"),
+        (without("floors"), True, "no answer of floors:auc"),
+        (without("slices"), True, "no answer of slices:segments"),
+        (without("overlap"), True, "no answer of overlap:champion, overlap:days"),
+        (without("leakage"), True, "no answer of leakage:single_feature"),
+        (without("calibration:bias"), True, "no answer of calibration:bias"),
+        (without("robustness"), True, "no answer of robustness:missing"),
+        (said("leakage:single_feature", observed=0.999), True, "passed with 0.999, its bound is 0.98"),
+        (said("calibration:error", threshold=0.9), True, "has the bound 0.9, model.yaml says 0.2"),
+        (said("floors:auc", observed=0.99), True, "floors:auc passed with 0.99, bound 0.55; by metrics.json"),
+        (said("baseline", threshold=0.01), True, "baseline passed with"),
+        (said("champion", observed=-0.3), True, "champion passed with -0.3"),
+        (said("champion", threshold=5.0), True, "bound 5.0; by metrics.json and model.yaml it is champion passed"),
         (only_trying, True, "is dry_run there, on in model.yaml"),
         (other_bytes, True, "names another model than signature"),
     ],
@@ -210,6 +240,38 @@ def test_gates_that_were_loosened_for_one_run_are_found(forger: Forger) -> None:
     lock["stages"]["evaluate"]["params"]["params.yaml"]["gates"] = params["gates"]
     forger.forge({"params.yaml": yaml.safe_dump(params, sort_keys=True).encode()}, lock)
     assert "not those of its model.yaml" in refused(forger)
+
+
+def test_gates_that_were_loosened_for_one_run_in_every_file_of_it_are_found(forger: Forger) -> None:
+    """The promoter has a model folder of its own, and believes that."""
+    params = forger.read("params.yaml")
+    params["gates"]["champion"]["margin"] = 0.7
+    model = forger.git("show", f"refs/tags/runs/{forger.run}:model/model.yaml")
+    assert b"margin: 0.5" in model
+    gates = forger.read(GATES)
+    said("champion", threshold=0.7)(gates)
+    content = json.dumps(gates).encode()
+    lock = forger.locked({GATES: content})
+    lock["stages"]["evaluate"]["params"]["params.yaml"]["gates"] = params["gates"]
+    forger.forge(
+        {
+            GATES: content,
+            "params.yaml": yaml.safe_dump(params, sort_keys=True).encode(),
+            "model/model.yaml": model.replace(b"margin: 0.5", b"margin: 0.7"),
+        },
+        lock,
+    )
+    reason = refused(forger)
+    assert "changed since it was judged: champion.margin was 0.7, is 0.5; retrain" in reason
+
+
+def test_metrics_that_were_made_better_are_found(forger: Forger) -> None:
+    metrics = forger.read(METRICS)
+    metrics["challenger"]["auc"] = 0.99
+    forger.forge({METRICS: json.dumps(metrics).encode()})
+    assert "not those that stage evaluate hashed" in refused(forger)
+    forger.forge({METRICS: json.dumps(metrics).encode()}, forger.locked({METRICS: json.dumps(metrics).encode()}))
+    assert "by metrics.json and model.yaml it is floors:auc passed with 0.99" in refused(forger)
 
 
 def test_57_bytes_that_were_spoilt_in_the_store_are_found(forger: Forger) -> None:

@@ -67,10 +67,13 @@ def test_what_a_run_uses_again_though_it_is_old_and_unmarked_comes_back(story):
     """The trap: a run finds bytes in the remote and does not send them, while nobody names them yet."""
     ended = stories.evergreen(story.settings, "gc", "--apply", *NOW)
     assert ended.returncode == 0, ended.stderr
+    model = story.settings.models / "tiny" / "model.yaml"
+    # The champion of by now has seen all of this run's days: its gate would have nothing to go by.
+    model.write_text(model.read_text().replace("gates:\n", "gates:\n  modes: {champion: dry_run}\n"))
     again = stories.evergreen(
         story.settings, "run", "tiny", "--as-of", str(story.tiny.day(34)), "--promotion", "dry_run", "--json"
     )
-    assert again.returncode in (0, 4), again.stderr
+    assert again.returncode == 0, again.stderr
     report = stories.last_json(again)
     assert stories.evergreen(story.settings, "gc", "--apply").returncode == 0
     assert stories.evergreen(story.settings, "reproduce", "tiny", str(report["version"])).returncode == 0

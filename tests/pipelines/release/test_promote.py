@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 import stories
 
-from pipelines.errors import ExitCode, InputError
+from pipelines.errors import ConfigError, ExitCode, InputError
 from pipelines.ledger import Ledger, decisions
 from pipelines.ledger import champion as champions
 from pipelines.registry import Registry
 from pipelines.release.promote import promote
+from pipelines.runs import opening
+from pipelines.runs.request import Request
 
 PROMOTED = {"champion": 2, "previous": 1}
 
@@ -83,7 +85,46 @@ def test_the_command_line_asks_the_same(story, challenger) -> None:
     assert stories.last_json(done)["version"] == 2
 
 
-def test_a_model_that_asks_a_person_has_no_run_that_asks_nobody(story) -> None:
-    story.tiny.edit("promotion: auto", "promotion: manual")
-    done = stories.evergreen(story.settings, "run", "tiny", "--promotion", "auto")
-    assert (done.returncode, "a person must approve" in done.stderr) == (3, True)
+@pytest.mark.parametrize(
+    ("declared", "asked", "why"),
+    [
+        ("manual", "auto", "a person must approve what becomes champion"),
+        ("dry_run", "auto", "nothing becomes champion of this model"),
+        ("dry_run", "manual", "nothing becomes champion of this model"),
+    ],
+)
+def test_no_run_asks_for_less_than_the_model(story, declared: str, asked: str, why: str) -> None:
+    story.tiny.edit("promotion: auto", f"promotion: {declared}")
+    ledger = Ledger.open(story.settings, "tiny")
+    with pytest.raises(ConfigError, match=why):
+        opening.plan(story.settings, ledger, Request.of(promotion=asked))
+    # More may be asked for.
+    stricter = opening.plan(story.settings, ledger, Request.of(promotion="dry_run"))
+    assert stricter.request["promotion"] == "dry_run"
+
+
+def test_the_stricter_of_run_and_model_counts_when_promoting(story, challenger, answer) -> None:
+    """The run says manual, in a file that a stage wrote; the model says that nothing is promoted, or asks nobody."""
+    answer("approve", "ann")
+    story.tiny.edit("promotion: auto", "promotion: dry_run")
+    done = promote(story.settings, "tiny", challenger, quiet)
+    assert (done.summary["promoted"], done.summary["reason"]) == (False, "dry run")
+    assert standing(story).version == 1
+    ledger = Ledger.open(story.settings, "tiny")
+    assert [entry["run"] for entry in decisions.find(ledger, "dry_run")] == [challenger]
+    story.tiny.edit("promotion: dry_run", "promotion: auto")
+    assert promote(story.settings, "tiny", challenger, quiet).summary["promoted"]
+
+
+def test_gates_that_changed_since_are_named_and_ask_for_a_retraining(story, challenger, answer) -> None:
+    answer("approve", "ann")
+    story.tiny.edit("floors: {auc: 0.55}", "floors: {auc: 0.5}\n  calibration: {max_error: 0.3}")
+    done = promote(story.settings, "tiny", challenger, quiet)
+    assert done.exit_code is ExitCode.REFUSED
+    assert "calibration.max_error was 0.2, is 0.3; floors.auc was 0.55, is 0.5; retrain" in done.summary["reason"]
+    assert standing(story).version == 1
+    # What `on` says is the same as what nobody says.
+    story.tiny.edit(
+        "floors: {auc: 0.5}\n  calibration: {max_error: 0.3}", "floors: {auc: 0.55}\n  modes: {leakage: on}"
+    )
+    assert promote(story.settings, "tiny", challenger, quiet).summary["promoted"]

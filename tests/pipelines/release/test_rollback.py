@@ -19,7 +19,7 @@ from pipelines.ledger.lockfile import Pipeline
 from pipelines.night import regress
 from pipelines.registry import Registry
 from pipelines.release.promote import promote
-from pipelines.release.rollback import Asked, automatic, rollback
+from pipelines.release.rollback import Asked, automatic, rollback, target
 
 SHOWN = ["row_id", "score", "model_version", "run"]
 
@@ -88,7 +88,7 @@ def test_the_same_occasion_twice_is_one_rollback(promoted) -> None:
     [
         (Asked(None, " ", "ann"), "no reason is given"),
         (Asked(2, "because", "ann"), "version 2 is champion already"),
-        (Asked(9, "because", "ann"), "there is no version 9"),
+        (Asked(9, "because", "ann"), "version 9 never was champion"),
     ],
 )
 def test_nonsense_is_refused(promoted, asked: Asked, why: str) -> None:
@@ -96,6 +96,76 @@ def test_nonsense_is_refused(promoted, asked: Asked, why: str) -> None:
     with pytest.raises(InputError, match=why):
         rollback(promoted.settings, "tiny", asked, quiet)
     assert head(promoted) == before
+
+
+@pytest.mark.parametrize("rejected", [False, True], ids=["waiting", "rejected"])
+def test_a_version_that_never_was_champion_comes_by_promotion_alone(story, challenger, answer, rejected: bool) -> None:
+    """It passed its gates and is in MLflow; nobody has approved it, or somebody has said no."""
+    if rejected:
+        answer("reject", "bob")
+        assert promote(story.settings, "tiny", challenger, quiet).summary["refused"]
+    assert Registry.of(story.settings).tag_of("tiny", 2) == f"runs/{challenger}"
+    before = head(story)
+    asked = ("--to", "2", "--reason", "I know better")
+    for done in (
+        stories.evergreen(story.settings, "rollback", "tiny", *asked),
+        # As the form of `tiny__rollback` has it done.
+        stories.stage(story.settings, "rollback", challenger, {"to": 2, "reason": "I know better", "by": "eve"}),
+    ):
+        assert (done.returncode, "version 2 never was champion" in done.stderr) == (3, True)
+        assert "promote it: `evergreen promote tiny RUN`" in done.stderr
+    assert head(story) == before
+
+
+def add_champion(story, number: int, kind: str = "better", **evidence: object) -> None:
+    """A record of the branch alone: what is asked here is which one is chosen."""
+    ledger = Ledger.open(story.settings, "tiny")
+    at = ledger.head("champion")
+    found = champions.at(ledger, at)
+    reason = champions.Reason(kind=kind)
+    run = stories.run_id(story.tiny.day(38), f"run {number}")
+    record = found.model_copy(update={"version": number, "run": run, "reason": reason, "evidence": evidence})
+    champions.promote(ledger, record, at)
+
+
+def chosen(story, to: int | None = None) -> int:
+    """The version that a rollback would go to."""
+    ledger = Ledger.open(story.settings, "tiny")
+    standing, *_ = history = champions.history(ledger)
+    return target(ledger.model, standing, history, to).version
+
+
+def test_a_second_rollback_does_not_bring_the_bad_version_back(promoted) -> None:
+    first = rollback(promoted.settings, "tiny", Asked(None, "late every evening", "ann"), quiet)
+    assert first.summary["version"] == 1
+    after = head(promoted)
+    # The same person presses the key again: it is done.
+    again = rollback(promoted.settings, "tiny", Asked(None, "late every evening", "ann"), quiet)
+    assert (again.summary["version"], "this very rollback" in again.summary["reason"]) == (1, True)
+    # Another operator, who does not know of it, asks the same.
+    done = stories.evergreen(promoted.settings, "rollback", "tiny", "--reason", "scores are odd", "--as", "bob")
+    assert (done.returncode, "version 1 came by a rollback" in done.stderr, "--to" in done.stderr) == (3, True, True)
+    assert head(promoted) == after
+    # Who names it means it.
+    assert rollback(promoted.settings, "tiny", Asked(2, "it was not the model", "bob"), quiet).summary["version"] == 2
+
+
+def test_after_a_rollback_the_newest_that_nobody_left_is_before(story) -> None:
+    for number in (2, 3):
+        add_champion(story, number)
+    assert chosen(story) == 2
+    add_champion(story, 2, "rollback", **{"from": 3})
+    assert chosen(story) == 1
+    add_champion(story, 4)
+    assert chosen(story) == 2
+    add_champion(story, 2, "rollback", **{"from": 4})
+    assert (chosen(story), chosen(story, to=3)) == (1, 3)
+    # One that was left, and that somebody has chosen again by name, counts again.
+    add_champion(story, 3, "rollback", **{"from": 2})
+    add_champion(story, 5)
+    add_champion(story, 6)
+    add_champion(story, 5, "rollback", **{"from": 6})
+    assert chosen(story) == 3
 
 
 def bytes_of(story) -> list[Path]:
