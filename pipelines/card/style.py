@@ -56,6 +56,6 @@ footer { margin-top: 44px; padding-top: 12px; border-top: 1px solid var(--rule);
   .scroll { overflow: visible; } .gates td:nth-child(3) { min-width: 0; }
   table { font-size: 9pt; } th, td { padding: 3px 5px; }
   td { white-space: normal; } .pictures { grid-template-columns: 1fr 1fr; gap: 14px 20px; }
-  details > :not(summary) { display: block; } details::details-content { content-visibility: visible; display: block; }
+  details.long { display: none; } details > :not(summary) { display: block; } details::details-content { content-visibility: visible; display: block; }
   @page { margin: 14mm; } }
 """

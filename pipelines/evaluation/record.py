@@ -86,6 +86,8 @@ class Compared:
     champion: Metrics
     baseline: Metrics
     paired: Paired | None = None
+    # Of every metric that both have: challenger minus champion, with its interval.
+    differences: dict[str, dict[str, float | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -139,4 +141,5 @@ def _compared_json(compared: Compared) -> dict[str, Any]:
         "baseline": compared.baseline,
         "rows": compared.rows,
         "days": [day.isoformat() for day in compared.days] if compared.days else None,
+        "differences": compared.differences,
     }
