@@ -20,14 +20,14 @@ def cost_and_worth(facts: Facts) -> Markup:
         parts.append(tag("p", "What serving takes was not measured.", style="text"))
     rows = [*_trained(training), *_served(facts, serving)]
     caption = "on the machine that trained and judged it; work is what one thread did, without waiting for others"
-    parts += [table(["", "50 of 100", "99 of 100", "work, 99 of 100"], rows, caption=caption)] if rows else []
+    parts += [table(["", "median", "99 %", "work, 99 %"], rows, caption=caption)] if rows else []
     return tag("section", tag("h2", "Cost and worth"), *parts, *_sums(facts))
 
 
 def _trained(training: dict[str, Any] | None) -> Iterator[list[Markup]]:
     if training:
         told = f"trained on {count(training['rows'])} rows in {training['rounds']} rounds, seconds"
-        yield cells(told, amount(training["seconds"]), None, None)
+        yield _row(told, amount(training["seconds"]))
 
 
 def _served(facts: Facts, serving: dict[str, Any] | None) -> Iterator[list[Markup]]:
@@ -35,11 +35,16 @@ def _served(facts: Facts, serving: dict[str, Any] | None) -> Iterator[list[Marku
         return
     batch = serving["batch_ms"]
     for told, took in (("one row, ms", serving["row_ms"]), (f"a batch of {count(batch['rows'])} rows, ms", batch)):
-        yield cells(told, amount(took["p50"]), amount(took["p99"]), amount(took["cpu_p99"]))
-    yield cells("loading, seconds", amount(serving["load_seconds"]), None, None)
-    yield cells("rows a second", count(serving["rows_per_second"]), None, None)
+        yield _row(told, amount(took["p50"]), amount(took["p99"]), amount(took["cpu_p99"]))
+    yield _row("loading, seconds", amount(serving["load_seconds"]))
+    yield _row("rows a second", count(serving["rows_per_second"]))
     size = facts.found["metrics"].get("serving", {}).get("megabytes")
-    yield cells("size of the file, MB", amount(size), None, None)
+    yield _row("size of the file, MB", amount(size))
+
+
+def _row(told: str, typical: str | None, most: str | None = None, work: str | None = None) -> list[Markup]:
+    """`told` may wrap: on a phone the numbers must stay in sight."""
+    return [tag("td", told, style="text"), *cells(typical, most, work)]
 
 
 def _sums(facts: Facts) -> list[Markup]:

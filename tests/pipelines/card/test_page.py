@@ -214,9 +214,9 @@ def test_cost_and_worth_are_told_or_missed(spread):
     sums = {"expression": "5 * tp - fp", "threshold": 0.2, "rows": 600, "challenger": 90.0, "champion": 120.0}
     facts.found["metrics"]["business"] = {"saved": sums | {"baseline": None}}
     page = render(facts, spread, []).decode()
-    assert "<td>trained on 120,000 rows in 58 rounds, seconds</td><td>3.2100</td>" in page
-    assert "<td>one row, ms</td><td>0.2000</td><td>0.4100</td><td>0.3900</td>" in page
-    assert "<td>rows a second</td><td>412,345</td>" in page
+    assert '<td class="text">trained on 120,000 rows in 58 rounds, seconds</td><td>3.2100</td>' in page
+    assert '<td class="text">one row, ms</td><td>0.2000</td><td>0.4100</td><td>0.3900</td>' in page
+    assert '<td class="text">rows a second</td><td>412,345</td>' in page
     assert "<td>90.0000</td><td>120.0</td><td>–</td><td>−30.0000</td>" in page
     # The gate that passed says only its bound; what it saw is filled in.
     assert "<td>0.3900</td><td>–</td><td>100</td>" in page
@@ -237,4 +237,6 @@ def test_whatever_is_wide_scrolls_by_itself_on_a_phone(spread):
     assert found.tables_outside == 0
     assert "@media (max-width: 600px)" in page
     assert ".scroll { overflow-x: auto; }" in page
+    # A caption is as wide as its table unless it is told not to be: half of it would be out of sight.
+    assert "caption { max-width: calc(100vw - 28px); }" in page
     assert 'content="width=device-width' in page
