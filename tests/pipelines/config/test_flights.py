@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from pipelines.config import arithmetic
 from pipelines.config.business import COUNTS
 from pipelines.config.gates import Family, Mode
@@ -29,4 +31,4 @@ def test_the_threshold_of_flights_is_where_their_sum_breaks_even() -> None:
     (rule,) = load_model(FOLDER).evaluation.business.values()
     share = rule.threshold
     counts = {"tp": share, "fp": 1 - share, "tn": 0.0, "fn": 0.0, "n": 1.0}
-    assert arithmetic.value(arithmetic.parse(rule.expression, COUNTS), counts) == 0.0
+    assert arithmetic.value(arithmetic.parse(rule.expression, COUNTS), counts) == pytest.approx(0.0, abs=1e-9)
