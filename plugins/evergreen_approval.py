@@ -6,9 +6,8 @@ so that marking this task successful, or writing into its XCom, approves nothing
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,20 +16,18 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOper
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from airflow.sdk.execution_time.hitl import HITLUser
 from evergreen_alarm import PAUSES
+from evergreen_question import Evidence, body
 
 from pipelines.config import settings as configuration
 from pipelines.config.model import Model
 from pipelines.config.names import Promotion
-from pipelines.errors import EvergreenError, PassingFault, shorten
+from pipelines.errors import EvergreenError, PassingFault
 from pipelines.ledger import approvals
-from pipelines.ledger.approvals import GATES, Answer
+from pipelines.ledger.approvals import Answer
 from pipelines.ledger.git import Ledger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-METRICS = "out/evaluate/metrics.json"
-ROWS = 60
 
 
 class ApprovalTask(ApprovalOperator):
@@ -57,13 +54,12 @@ class ApprovalTask(ApprovalOperator):
         """Ask and wait, without holding a worker."""
         try:
             run_id, ledger = self._run(context)
-            found = ledger.read_many((f"runs/{run_id}", path) for path in ("run.json", GATES, METRICS))
-            read = {path: json.loads(content or b"{}") for (_, path), content in found.items()}
-            if read["run.json"].get("request", {}).get("promotion") == Promotion.DRY_RUN:
+            found = Evidence.read(ledger, run_id)
+            if found.request.get("promotion") == Promotion.DRY_RUN:
                 self.log.info("run %s is a dry run: nobody is asked", run_id)
                 return None
             self.subject = f"Promote run {run_id} of {self.model}?"
-            self.body = body(ledger, run_id, read["run.json"], read[GATES], read[METRICS], self._names())
+            self.body = body(found, self._names(), calls.card(self.model, context, run_id))
         except EvergreenError as error:
             raise _translated(error) from error
         return super().execute(context)
@@ -108,74 +104,6 @@ class ApprovalTask(ApprovalOperator):
 
     def _names(self) -> tuple[str, ...]:
         return self.allowed.approvers
-
-
-def body(
-    ledger: Ledger,
-    run_id: str,
-    run: Mapping[str, Any],
-    gates: Mapping[str, Any],
-    metrics: Mapping[str, Any],
-    approvers: tuple[str, ...],
-) -> str:
-    """What the person reads, as Markdown: the gates, the metrics beside the champion's, where there is more."""
-    request = run.get("request", {})
-    return "\n".join(
-        [
-            f"Data through {run_id[:10]}. {_text(request.get('note') or 'No note.')}",
-            f"May answer: {', '.join(map(_text, approvers)) or 'whoever may answer in Airflow'}.",
-            "",
-            "| gate | | observed | threshold | 95% interval | says |",
-            "|---|---|---|---|---|---|",
-            *(_gate(gate) for gate in gates.get("gates", [])[:ROWS]),
-            "",
-            "| metric | challenger | champion | difference | 95% interval |",
-            "|---|---|---|---|---|",
-            *_metrics(metrics, gates),
-            "",
-            *_links(ledger.model, run_id, request),
-        ]
-    )
-
-
-def _gate(gate: Mapping[str, Any]) -> str:
-    state = "passed" if gate["passed"] else f"**not passed** ({gate['mode']})"
-    values = (_number(gate["observed"]), _number(gate["threshold"]), _interval(gate.get("interval")))
-    return f"| {_text(gate['name'])} | {state} | {' | '.join(values)} | {_text(gate['sentence'])} |"
-
-
-def _metrics(metrics: Mapping[str, Any], gates: Mapping[str, Any]) -> Iterator[str]:
-    """On the rows that both were judged on; without a champion, on all test rows."""
-    compared = metrics.get("compared") or {}
-    ours, theirs = compared.get("challenger") or metrics.get("challenger") or {}, compared.get("champion") or {}
-    judged = {str(gate["evidence"].get("metric")): gate.get("interval") for gate in gates.get("gates", [])}
-    for name, value in ours.items():
-        before = theirs.get(name)
-        difference = value - before if value is not None and before is not None else None
-        interval = _interval(judged.get(name)) if difference is not None else ""
-        yield f"| {_text(name)} | {_number(value)} | {_number(before)} | {_number(difference)} | {interval} |"
-
-
-def _links(model: str, run_id: str, request: Mapping[str, Any]) -> Iterator[str]:
-    page = configuration.load().mlflow_page
-    yield f"- [{model} in MLflow]({page}/#/models/{model}): report, card, model"
-    if request.get("caller"):
-        yield f"- [the retraining](/dags/{model}__retrain/runs/{_text(request['caller'])})"
-    yield f"- ledger tag `runs/{run_id}`: gates, metrics, parameters, data"
-
-
-def _number(value: Any) -> str:
-    return f"{value:.5g}" if isinstance(value, int | float) and not isinstance(value, bool) else ""
-
-
-def _interval(value: Any) -> str:
-    return f"{value[0]:.4g} to {value[1]:.4g}" if value else ""
-
-
-def _text(value: Any) -> str:
-    """`value` as plain text in a table of Markdown."""
-    plain = "".join(letter if letter.isprintable() else " " for letter in str(value))
-    return "".join(f"\\{letter}" if letter in "\\|<>[]`*_#!" else letter for letter in shorten(plain, 300))
 
 
 def _moment(value: Any) -> datetime:

@@ -95,6 +95,13 @@ def promote(model: str) -> CallOf:
     return call
 
 
+def card(model: str, context: Context, run: str) -> str:
+    """The address of the card of `run`, as the event says that announced it; empty where no event did."""
+    events = context.get("triggering_asset_events") or {}
+    told = (event.extra for event in events.get(asset(model, "challenger"), []) if event.extra.get("run") == run)
+    return next((str(extra["card"]) for extra in told if extra.get("card")), "")
+
+
 def rollback(context: Context) -> Call:
     """What the form says; started by an event, what a night has asked for."""
     asked, run = params_of(context, ROLLBACK_KEYS), context["dag_run"]

@@ -16,6 +16,16 @@ from pipelines.drift.rank import Ranked
 from pipelines.storage.model_file import Feature, Signature
 
 SHA = "a" * 64
+SPREAD = {"p50": 0.2, "p99": 0.41, "cpu_p50": 0.19, "cpu_p99": 0.39}
+COST = {
+    "training": {"seconds": 3.21, "rows": 120_000, "rounds": 58, "rows_per_second": 37_383},
+    "serving": {
+        "load_seconds": 0.05,
+        "row_ms": SPREAD,
+        "batch_ms": SPREAD | {"rows": 1000},
+        "rows_per_second": 412_345,
+    },
+}
 METRICS = {"auc": 0.8, "pr_auc": 0.7, "log_loss": 0.45, "brier": 0.15, "calibration_error": 0.04}
 
 
@@ -27,7 +37,7 @@ def gate(name, passed=True, mode="on", **more):
 def make_facts(results=(), **model):
     config = Model.model_validate(yaml.safe_load(MODEL_YAML) | model)
     params = RunParams.of("tiny", config, date(2024, 1, 31))
-    partition = {"table": "orders", "partition": "2024-01-31", "rows": 120}
+    partition = {"table": "orders", "partition": "2024-01-31", "rows": 120, "revision": 3, "sha256": "b" * 64}
     measured = {"challenger": METRICS, "baseline": METRICS | {"auc": 0.75}, "test": {"rows": 600, "days": ["a", "b"]}}
     ranked = [{"feature": "distance", "share": 0.7}, {"feature": "shop", "share": 0.3}]
     slices = [
@@ -60,7 +70,9 @@ def make_facts(results=(), **model):
             "training": {"rounds": 58, "release": release, "training": {"seed": 1, "booster": {"max_depth": 3}}},
             "gates": {"gates": list(results)},
             "metrics": measured,
-            "slices": {"columns": slices},
+            "slices": {"columns": slices, "models": ["challenger"], "rows": 600},
+            "schema": {"rows": 3511, "digest": "f" * 64},
+            "cost": {},
             "importance": {"rows": 200, "features": ranked},
         },
         calibration=((0.1, 0.12, 300), (0.6, 0.55, 300)),

@@ -17,8 +17,8 @@ NO_REFUSED = "retention: {refused: 0}\n"
 
 
 def tell(root: Path) -> Story:
-    """Champions as of days 30 and 38 (reports 0 and 1), between them a dry run as of day 34 (report 2); then a run as of
-    day 36 that was given up.
+    """Champions as of days 30 and 38 (reports 0 and 1), between them a dry run as of day 34 (report 2); then a run as
+    of day 36 that was given up.
     """
     settings, tiny = stories.ingested(root)
     reports = {}

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import yaml
 
-from pipelines.config.gates import Family
+from pipelines.config.gates import Family, observed
 from pipelines.config.load import load_model
 from pipelines.config.model import Model
 from pipelines.config.params import RunParams
@@ -28,8 +28,10 @@ _JSON = {
     "gates": "out/evaluate/gates.json",
     "metrics": "out/evaluate/metrics.json",
     "slices": "out/evaluate/slices.json",
+    "schema": "out/features/schema.json",
     "importance": "out/evaluate/importance.json",
 }
+_COST = "out/evaluate/cost.json"  # runs of earlier days have none
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ class Facts:
             model=load_model(root / "model"),
             params=RunParams.model_validate(yaml.safe_load((root / "params.yaml").read_bytes())),
             signature=Signature.read(root / "out/train/signature.json"),
-            found={name: read_json(root / path) for name, path in _JSON.items()},
+            found={name: read_json(root / path) for name, path in _JSON.items()}
+            | {"cost": read_json(root / _COST) if (root / _COST).is_file() else {}},
             calibration=tuple(curve),
             window_sha256=sha256_file(root / "window.json"),
             features_sha256=sha256_file(root / "model/features.py"),
@@ -78,8 +81,8 @@ class Facts:
 
     @property
     def gates(self) -> list[dict[str, Any]]:
-        """Every gate's result, as in gates.json."""
-        return list(self.found["gates"]["gates"])
+        """Every gate's result, as in gates.json; what a passing one saw of the clock is filled in from cost.json."""
+        return [gate | {"observed": observed(gate, self.found["cost"])} for gate in self.found["gates"]["gates"]]
 
     @property
     def names(self) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pipelines.card import pictures
 from pipelines.card.facts import Facts
@@ -14,7 +15,7 @@ from pipelines.drift.rank import Ranked
 from pipelines.evaluation.html import Markup, amount, cells, count, difference, figure, table, tag
 from pipelines.evaluation.metrics import NAMES
 
-TOP = 12
+TOP, LEAST = 12, 5
 
 
 def metrics(facts: Facts, found: Spread) -> Markup:
@@ -40,17 +41,30 @@ def metrics(facts: Facts, found: Spread) -> Markup:
 
 
 def slices(facts: Facts) -> Markup:
-    """The metric by the declared slices, and the gates on them."""
+    """The metric by the declared slices, beside the champion's where it was judged there, and the gates on them."""
+    found = facts.found["slices"]
+    champion = "champion" in found["models"]
+    names = _shown(facts)
+    head = ["rows", *(f"{name}{who}" for name in names for who in (("", " ±") if champion else ("",)))]
     parts = []
-    for column in facts.found["slices"]["columns"]:
-        rows = [
-            cells(item["value"], count(item["rows"]), *(amount(item["challenger"][n]) for n in _shown(facts)))
-            for item in column["values"]
-        ]
+    for column in found["columns"]:
+        rows = [_slice(item, names, champion=champion) for item in column["values"]]
         if rows:
-            parts.append(table([column["column"], "rows", *_shown(facts)], rows))
+            parts.append(table([column["column"], *head], rows))
+    if parts and champion:
+        told = f"±: less the champion's, on the same {count(found['rows'])} rows that neither has learnt from."
+        parts.append(tag("p", told, style="soft small"))
     folded = [Markup(f"<details open>{tag('summary', 'Metrics by slice')}{''.join(parts)}</details>")] if parts else []
     return section(facts, Family.SLICES, "Slices", *folded)
+
+
+def _slice(item: Mapping[str, Any], names: Sequence[str], *, champion: bool) -> list[Markup]:
+    row = cells(item["value"], count(item["rows"]))
+    for name in names:
+        row.append(tag("td", amount(item["challenger"][name])))
+        if champion:
+            row.append(tag("td", difference(name, item["challenger"][name], item["champion"][name])))
+    return row
 
 
 def calibration(facts: Facts) -> Markup:
@@ -78,7 +92,7 @@ def importance(facts: Facts) -> Markup:
 
 
 def drift(facts: Facts, ranked: Sequence[Ranked]) -> Markup:
-    """How far the test days are from the training days, feature by feature."""
+    """How far the test days are from the training days: what has moved most, and what matters most, five at least."""
     span = facts.params.span
     told = (
         f"Features of {span.test_start} to {span.test_end} against those of {span.train_start} to {span.train_end}. "
@@ -86,9 +100,8 @@ def drift(facts: Facts, ranked: Sequence[Ranked]) -> Markup:
         "days, is taken out of it; the order is effect times importance."
     )
     heading = [tag("h2", "Drift at training time"), tag("p", told, style="text")]
-    top = [item for item in ranked if item.weight > 0][:TOP]
-    if not top:
-        return tag("section", *heading, tag("p", "No feature that the model reads has moved beyond that."))
+    moved = [item for item in ranked if item.weight > 0][:TOP]
+    still = sorted((item for item in ranked if item.weight <= 0), key=lambda item: -item.importance)
     rows = [
         cells(
             item.drift.name,
@@ -98,14 +111,16 @@ def drift(facts: Facts, ranked: Sequence[Ranked]) -> Markup:
             f"{item.drift.null_shift:+.1%}",
             f"{item.drift.unseen_share:.1%}" if item.drift.kind == "text" else None,
         )
-        for item in top
+        for item in [*moved, *still[: max(0, LEAST - len(moved))]]
     ]
-    head = ["feature", "effect", "importance", "PSI", "missing", "unseen values"]
-    drawn = pictures.drift([(item.drift.name, item.drift.effect, item.importance) for item in top[:8]])
-    shown = tag(
-        "div", figure("What moved, and what it means", drawn, "test days against training days"), style="pictures"
-    )
-    return tag("section", *heading, table(head, rows), shown)
+    shown = [table(["feature", "effect", "importance", "PSI", "missing", "unseen values"], rows)] if rows else []
+    if not moved:
+        told = "No feature that the model reads has moved beyond that; these matter most to it."
+        return tag("section", *heading, tag("p", told), *shown)
+    drawn = pictures.drift([(item.drift.name, item.drift.effect, item.importance) for item in moved[:8]])
+    caption = "test days against training days"
+    figures = tag("div", figure("What moved, and what it means", drawn, caption), style="pictures")
+    return tag("section", *heading, *shown, figures)
 
 
 def _shown(facts: Facts) -> list[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from pipelines.card import numbers, words
+from pipelines.card import numbers, words, worth
 from pipelines.card.facts import Facts
 from pipelines.card.measure import Spread
 from pipelines.card.style import CSS
-from pipelines.card.trust import gate_table, section, verdict
+from pipelines.card.trust import asked, gate_table, section, verdict
 from pipelines.config.gates import Family
 from pipelines.drift.rank import Ranked
 from pipelines.evaluation.html import Markup, amount, cells, count, html, table, tag
@@ -29,6 +30,7 @@ def render(facts: Facts, found: Spread, ranked: Sequence[Ranked]) -> bytes:
         numbers.importance(facts),
         numbers.drift(facts, ranked),
         section(facts, Family.SERVING, "Serving"),
+        worth.cost_and_worth(facts),
         tag("section", tag("h2", "Gates"), tag("p", f"{verdict(facts)}."), gate_table(facts.gates)),
         _lineage(facts),
         tag("section", tag("h2", "Limits"), tag("ul", *(tag("li", item) for item in words.limits(facts, found)))),
@@ -49,23 +51,17 @@ def _head(facts: Facts, found: Spread) -> Markup:
         (facts.metric, amount(value), f"95%: {amount(ends[0])} to {amount(ends[1])}" if ends else "no interval"),
         ("Judged on", f"{count(facts.found['metrics']['test']['rows'])} rows", f"{span.test_start} to {span.test_end}"),
         ("Learnt from", f"{count(training['release']['rows'])} rows", " to ".join(training["release"]["days"])),
-        ("Gates", _passed(facts), "in the table below"),
+        ("Gates", asked(facts).replace(" gates", ""), "in the table below"),
     ]
     items = [tag("div", tag("dt", name), tag("dd", html(shown), tag("small", note))) for name, shown, note in known]
     over = f"Model card · {facts.params.model} · version {facts.version} · {facts.params.task}"
-    owner = tag(
-        "p", "Owner: ", tag("strong", facts.model.owner), f". As of {span.as_of}, run {facts.run}.", style="soft"
-    )
+    owner = tag("p", *words.owner(facts), f" As of {span.as_of}, run {facts.run}.", style="soft")
     header = tag("header", tag("div", over, style="over"), tag("h1", facts.model.title), owner)
     return Markup(header + tag("p", words.purpose(facts), style="lead") + tag("dl", *items, style="facts"))
 
 
 def _later(days: int) -> str:
     return "the same day" if not days else "a day later" if days == 1 else f"{days} days later"
-
-
-def _passed(facts: Facts) -> str:
-    return f"{sum(gate['passed'] for gate in facts.gates)} of {len(facts.gates)} passed"
 
 
 def _data(facts: Facts) -> Markup:
@@ -93,7 +89,23 @@ def _data(facts: Facts) -> Markup:
         tag("p", f"{passed} of {len(checks)} checks on the window passed."),
     ]
     parts += [tag("p", f"Missing or quarantined: {', '.join(absent[:20])}")] if absent else []
-    return tag("section", tag("h2", "Data"), *parts)
+    return tag("section", tag("h2", "Data"), *parts, _partitions(window["partitions"]))
+
+
+def _partitions(listed: Sequence[Mapping[str, Any]]) -> Markup:
+    """Every partition with its revision and hash, folded away: there are hundreds."""
+    head = ["partition", "rows", "revision", "sha256"]
+    rows = [
+        cells(
+            f"{item['table']} {item['partition']}",
+            count(int(item["rows"])),
+            item["revision"],
+            tag("code", item["sha256"]),
+        )
+        for item in listed
+    ]
+    summary = tag("summary", f"All {count(len(listed))} partitions with revision and hash")
+    return Markup(f'<details class="long">{summary}{table(head, rows)}</details>')
 
 
 def _lineage(facts: Facts) -> Markup:
@@ -107,6 +119,7 @@ def _lineage(facts: Facts) -> Markup:
         ("Data", f"commit {request['data_commit'] or 'not recorded'}"),
         ("Partitions", f"window.json sha256 {facts.window_sha256}"),
         ("Features", f"features.py sha256 {facts.features_sha256}"),
+        ("Feature table", f"{count(found['schema']['rows'])} rows, digest {found['schema']['digest']}"),
         ("Code", f"{code['git_sha']}, image {code['image_digest'] or 'none: ran as a process'}"),
         ("Packages", f"requirements.lock sha256 {code['lock_sha256']}"),
         (
@@ -119,7 +132,7 @@ def _lineage(facts: Facts) -> Markup:
     ]
     items = [part for name, value in known for part in (tag("dt", name), tag("dd", tag("code", value)))]
     told = f"evergreen explain {facts.params.model} {facts.version}"
-    how = tag("p", "Every partition with its hash: ", tag("code", told), style="small")
+    how = tag("p", "The same, and whether the links hold: ", tag("code", told), style="small")
     return tag("section", tag("h2", "Lineage"), tag("dl", *items, style="lineage"), how)
 
 

@@ -43,7 +43,8 @@ details { margin: 8px 0; } summary { cursor: pointer; font-weight: 600; padding:
 footer { margin-top: 44px; padding-top: 12px; border-top: 1px solid var(--rule); }
 @media (max-width: 600px) { main { padding: 20px 14px 44px; } h1 { font-size: 23px; } h2 { margin-top: 30px; }
   .lead { font-size: 16px; } .facts { grid-template-columns: 1fr 1fr; } .facts dd { font-size: 17px; }
-  th, td { padding: 6px 6px; } dl.lineage { grid-template-columns: 1fr; gap: 0; } .lineage dd { margin-bottom: 8px; }
+  th, td { padding: 6px 6px; } caption { max-width: calc(100vw - 28px); }
+  dl.lineage { grid-template-columns: 1fr; gap: 0; } .lineage dd { margin-bottom: 8px; }
   .gates thead { display: none; } .gates tr { display: grid; grid-template-columns: 1fr auto; padding: 9px 0;
   border-bottom: 1px solid var(--rule); } .gates td { border: 0; padding: 1px 0; min-width: 0; white-space: normal; }
   .gates td:first-child { font-weight: 600; overflow-wrap: anywhere; }
@@ -56,6 +57,7 @@ footer { margin-top: 44px; padding-top: 12px; border-top: 1px solid var(--rule);
   .scroll { overflow: visible; } .gates td:nth-child(3) { min-width: 0; }
   table { font-size: 9pt; } th, td { padding: 3px 5px; }
   td { white-space: normal; } .pictures { grid-template-columns: 1fr 1fr; gap: 14px 20px; }
+  details.long { display: none; }
   details > :not(summary) { display: block; } details::details-content { content-visibility: visible; display: block; }
   @page { margin: 14mm; } }
 """

@@ -5,6 +5,16 @@ from __future__ import annotations
 from pipelines.card.facts import Facts
 from pipelines.card.measure import Spread
 from pipelines.config.gates import Family
+from pipelines.config.model import NO_OWNER
+from pipelines.evaluation.html import tag
+
+
+def owner(facts: Facts) -> tuple[object, ...]:
+    """Who answers for it; where nobody does, that."""
+    named = facts.model.owner.strip()
+    if not named or named == NO_OWNER:
+        return ("Nobody answers for this model yet (owner in model.yaml).",)
+    return "Owner: ", tag("strong", named), "."
 
 
 def purpose(facts: Facts) -> str:

@@ -43,6 +43,9 @@ METRICS: Mapping[Task, tuple[str, ...]] = {
     Task.MULTICLASS: ("log_loss", "accuracy", "auc"),
     Task.REGRESSION: ("rmse", "mae", "r2"),
 }
+HIGHER_IS_BETTER = frozenset({"auc", "pr_auc", "accuracy", "r2"})
+# What `evergreen new` writes for an owner; a model that still says so has none.
+NO_OWNER = "nobody yet"
 
 
 class Role(StrEnum):

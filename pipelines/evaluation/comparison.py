@@ -16,7 +16,7 @@ from pipelines.engines.rows import Rows
 from pipelines.errors import DataError
 from pipelines.evaluation import stamped
 from pipelines.evaluation.champion import Champion
-from pipelines.evaluation.metrics import Metrics, compute, default_metric
+from pipelines.evaluation.metrics import NAMES, Metrics, compute, default_metric
 from pipelines.evaluation.overlap import days_of
 from pipelines.evaluation.paired import Paired
 from pipelines.evaluation.record import Compared
@@ -86,14 +86,15 @@ def compared(
         name: known.get(name) or compute(params.task, scored.label, scored.scores[name])
         for name in (CHALLENGER, CHAMPION, BASELINE)
     }
-    metric = params.gates.champion.metric or default_metric(params.task)
-    both = (scored.scores[CHALLENGER], scored.scores[CHAMPION])
+    rule = params.gates.champion
+    paired = _paired(scored, params.task, (found[CHALLENGER], found[CHAMPION]))
     return Compared(
         version=champion.version,
         seen_until=champion.seen_until,
         rows=len(scored),
         days=(first, params.span.test_end) if len(scored) else None,
-        paired=Paired.of(params.task, metric, scored.label, both, scored.day, (found[CHALLENGER], found[CHAMPION])),
+        paired=paired.get(rule.metric or default_metric(params.task)),
+        differences={name: item.difference(rule.min_days) for name, item in paired.items()},
         sources=sources,
         **found,
     )
@@ -115,6 +116,13 @@ def _rescored(rows: Scored, champion: Champion, root: Path, params: RunParams) -
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return _aligned(rows, found)
+
+
+def _paired(scored: Scored, task: Task, known: tuple[Metrics, Metrics]) -> dict[str, Paired]:
+    """Challenger against champion by every metric that both have: a person who decides is shown them all."""
+    both = (scored.scores[CHALLENGER], scored.scores[CHAMPION])
+    every = {name: Paired.of(task, name, scored.label, both, scored.day, known) for name in NAMES[task]}
+    return {name: item for name, item in every.items() if item is not None}
 
 
 def _with_scores(scored: Scored, champion: Champion, params: RunParams, scores: NDArray[Any]) -> Scored:

@@ -72,6 +72,15 @@ class Paired:
         low, high = _interval(apart[:-1] - apart[-1] + worse, len(days))
         return cls(metric, len(days), _plain(worse), low, high)
 
+    def difference(self, min_days: int) -> dict[str, float | None]:
+        """Challenger minus champion, `low` to `high`, as tables subtract; no interval of fewer than `min_days` days."""
+        sign = -1.0 if self.metric in HIGHER_IS_BETTER else 1.0
+        found: dict[str, float | None] = {"difference": sign * self.worse or 0.0, "low": None, "high": None}
+        if self.low is None or self.high is None or self.days < min_days:
+            return found
+        low, high = sorted((sign * self.low, sign * self.high))
+        return found | {"low": low, "high": high}
+
 
 def _interval(found: NDArray[Any], days: int) -> tuple[float | None, float | None]:
     """The interval of draws (draws,), widened for few days: quantiles alone take the days for the whole population.

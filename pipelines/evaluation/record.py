@@ -91,6 +91,8 @@ class Compared:
     baseline: Metrics
     paired: Paired | None = None
     sources: Sources | None = None
+    # Of every metric that both have: challenger minus champion, with its interval.
+    differences: dict[str, dict[str, float | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -144,4 +146,5 @@ def _compared_json(compared: Compared) -> dict[str, Any]:
         "baseline": compared.baseline,
         "rows": compared.rows,
         "days": [day.isoformat() for day in compared.days] if compared.days else None,
+        "differences": compared.differences,
     }

@@ -144,7 +144,8 @@ def _segments(told: Told) -> SliceFacts | None:
 def _robustness(found: dict[str, Any] | None) -> Robustness | None:
     if found is None:
         return None
-    return Robustness(found["rows"], found["loss"], tuple(Spoilt(**found[kind]) for kind in SAID if kind in found))
+    spoilt = tuple(Spoilt(**found[kind]) for kind in SAID if kind in found)
+    return Robustness(found["rows"], found["loss"], found["scale"], spoilt)
 
 
 def _behaviour(found: dict[str, Any] | None) -> Behaviour | None:

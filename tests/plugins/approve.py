@@ -10,12 +10,19 @@ from typing import Any
 
 import evergreen_approval
 from airflow.providers.standard.operators import hitl
+from evergreen_tasks import asset
 
 from pipelines.config import settings as configuration
 from pipelines.config.load import load_model
 
 ASKED: list[dict[str, Any]] = []
 hitl.upsert_hitl_detail = lambda **detail: ASKED.append(detail)
+
+
+def announced(case: dict[str, Any]) -> dict[Any, list[Any]]:
+    """The event of the challenger, if the case has a card: as `register` sends it, after that of another run."""
+    extras = [{"run": "another", "card": "x"}, {"run": case["run"], "card": case["card"]}] if "card" in case else []
+    return {asset("tiny", "challenger"): [SimpleNamespace(extra=extra) for extra in extras]}
 
 
 def perform(case: dict[str, Any]) -> dict[str, Any]:
@@ -34,6 +41,7 @@ def perform(case: dict[str, Any]) -> dict[str, Any]:
         "task": task,
         "dag_run": run,
         "params": {"run": case["run"]},
+        "triggering_asset_events": announced(case),
     }
     try:
         found: dict[str, Any] = {"returned": None}

@@ -31,13 +31,24 @@ GATES = {
             "mode": "on",
             "evidence": {"metric": "log_loss"},
             "sentence": "better | by <b>much</b>",
-        }
+        },
+        {
+            "name": "baseline",
+            "passed": True,
+            "observed": -0.1,
+            "threshold": 0.0,
+            "interval": None,
+            "mode": "on",
+            "evidence": {"metric": "log_loss"},
+            "sentence": "better than the baseline",
+        },
     ],
 }
 METRICS = {
     "challenger": {"log_loss": 0.5},
     "compared": {"challenger": {"log_loss": 0.5}, "champion": {"log_loss": 0.51}},
 }
+CARD = "http://127.0.0.1:5000/#/experiments/1/runs/2/artifacts/card.html"
 ANN = {"id": "7", "name": "ann"}
 
 
@@ -80,7 +91,7 @@ def given(choice: str, user: dict[str, str] | None, minute: int) -> dict[str, An
 
 def test_what_is_asked_and_what_each_answer_comes_to(ledger, approve) -> None:
     asks, dry, rejected, late, foreign, approved = approve(
-        {"run": RUN},
+        {"run": RUN, "card": CARD},
         {"run": DRY},
         given("Reject", ANN, 1),
         given("Reject", None, 2),
@@ -94,7 +105,8 @@ def test_what_is_asked_and_what_each_answer_comes_to(ledger, approve) -> None:
     assert [user["id"] for user in question["assigned_users"]] == ["ann", "bob"]
     lines = question["body"].splitlines()
     assert "| champion | passed | -0.01 | 0.02 | -0.02 to 0.001 | better \\| by \\<b\\>much\\</b\\> |" in lines
-    assert "| log\\_loss | 0.5 | 0.51 | -0.01 | -0.02 to 0.001 |" in lines
+    assert "| log\\_loss | 0.5 | 0.51 | -0.01 | -0.02 to 0.001 | less |" in lines
+    assert f"- [Model card]({CARD})" in lines
     assert "please {{ look }}" in question["body"]
     # A dry run is nobody's question.
     assert (dry["returned"], dry["asked"], dry["skipped"]) == (None, [], False)

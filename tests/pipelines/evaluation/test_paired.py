@@ -124,3 +124,16 @@ def test_it_takes_no_time():
         started = time.process_time()
         Paired.of(Task.BINARY, metric, label, tuple(scores), day, known)
         assert time.process_time() - started < 2.0
+
+
+@pytest.mark.parametrize(("task", "metric"), [(task, metric) for task in Task for metric in METRICS[task]])
+def test_a_difference_is_ours_less_theirs_inside_its_interval(task, metric):
+    label, scores, day = world(task)
+    ours, theirs = (compute(task, label, score)[metric] for score in scores)
+    item = found(task, metric, label, scores, day)
+    told = item.difference(min_days=8)
+    assert told["difference"] == pytest.approx(ours - theirs, abs=1e-8)
+    assert told["low"] <= told["difference"] <= told["high"]
+    assert told["high"] - told["low"] == pytest.approx(item.high - item.low)
+    # As few days as the gate finds too few give no interval here either.
+    assert item.difference(min_days=9) == {"difference": told["difference"], "low": None, "high": None}

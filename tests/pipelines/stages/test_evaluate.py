@@ -148,6 +148,9 @@ def test_metrics_are_those_of_an_independent_count(second):
     assert found["compared"]["rows"] == found["test"]["rows"] == len(label)
     assert found["compared"]["challenger"] == found["challenger"]
     assert found["champion"] == found["compared"]["champion"]
+    assert set(found["compared"]["differences"]) == set(found["challenger"])
+    for name, item in found["compared"]["differences"].items():
+        assert item["difference"] == pytest.approx(found["challenger"][name] - found["champion"][name], abs=1e-8)
     assert 0 < found["agreement"]["mean"] < found["agreement"]["max"] < 1
     slices = read(second, "slices.json")
     assert slices["models"] == ["challenger", "champion"]
