@@ -125,12 +125,12 @@ def test_a_lost_or_corrupt_version_refuses_and_changes_nothing(promoted, how: st
     assert (aliases["champion"], aliases["previous"]) == (2, 1)
 
 
-def matured(story, *, ours: float, theirs: float, days: int = 3, first: int = 1) -> Ledger:
+def matured(story, *, ours: float, theirs: float, days: int = 3) -> Ledger:
     """Nights after the champion, whose labels have come: mean losses of version 2 and of version 1."""
     ledger = Ledger.open(story.settings, "tiny")
     standing = champions.current(ledger)
     values = {}
-    for number in range(first, first + days):
+    for number in range(1, days + 1):
         day = standing.window.as_of + timedelta(days=number)
         pair = {"2": {"labelled": 200, "loss_sum": 200 * ours}, "1": {"labelled": 200, "loss_sum": 200 * theirs}}
         values["quality", day] = pair
