@@ -126,6 +126,17 @@ class Registry:
             found = client.search_registered_models(f"name='{model}'")
             return {alias: int(version) for item in found for alias, version in item.aliases.items()}
 
+    def fetch(self, folder: str, name: str, target: Path) -> Path | None:
+        """The artifact `name` of the artifact address `folder`, brought to below `target`; None where there is none."""
+        with self.client():
+            from mlflow import artifacts
+
+            there = artifacts.list_artifacts(artifact_uri=folder, tracking_uri=self.uri) or []
+            if not any(item.path.rpartition("/")[2] == name for item in there):
+                return None
+            place = f"{folder.rstrip('/')}/{name}"
+            return Path(artifacts.download_artifacts(artifact_uri=place, dst_path=str(target), tracking_uri=self.uri))
+
     def _experiment(self, client: MlflowClient, model: str) -> str:
         found = client.get_experiment_by_name(model)
         if found is not None:

@@ -37,33 +37,56 @@ _OUTS = {
 def explain(settings: Settings, model: str, version: int) -> dict[str, Any]:
     """The lineage of `version`, as JSON. `broken` says in sentences which links of it do not fit together.
 
+    Of a champion whose run retention has ended, what its record on the branch `champion` holds: `ended` is true then.
+
     Raises:
-        InputError: there is no such version.
-        IntegrityError: its run is gone from the ledger, or a file of it is not what the ledger says.
+        InputError: there is no such version, or its run is gone from the ledger and it never was champion.
+        IntegrityError: a file of its run is not what the ledger says.
         PassingFault: ledger or remote cannot be reached, or MLflow, where it alone knows the version.
     """
     ledger = Ledger.open(settings, model)
     reigns = [reign for reign in history(ledger) if reign.champion.version == version]
     tag, aliases, note = _named(settings, ledger, version, reigns)
-    if ledger.head(tag) is None:
-        raise InputError(
-            f"version {version} was made by {tag}, which is no longer in the ledger",
-            where=model,
-            remedy="retention may have removed it; restore its tag from a backup",
-        )
-    facts = _facts(settings, ledger, tag)
     found = {
         "model": model,
         "version": version,
         "run": tag.removeprefix("runs/"),
         "commit": ledger.head(tag),
-        **_lineage(ledger, tag, facts),
+        "ended": ledger.head(tag) is None,
         "reigns": [reign.to_json() for reign in reigns],
         "aliases": aliases,
         "note": note,
         "nights": nights_of(ledger, version),
     }
+    if found["ended"]:
+        return found | _remembered(model, version, tag, reigns)
+    facts = _facts(settings, ledger, tag)
+    found |= _lineage(ledger, tag, facts)
     return found | {"broken": _broken(found, facts, reigns)}
+
+
+def _remembered(model: str, version: int, tag: str, reigns: list[Reign]) -> dict[str, Any]:
+    """What the champion's own record says of a version whose run is gone; raises InputError where it has none."""
+    if not reigns:
+        raise InputError(
+            f"version {version} was made by {tag}, which is no longer in the ledger",
+            where=model,
+            remedy="retention may have removed it; restore its tag from a backup",
+        )
+    first = reigns[0]
+    # A reign of before records had an origin may be followed by one that has it.
+    origin = next((reign.champion.origin for reign in reigns if reign.champion.origin), None)
+    window = first.to_json()["window"] | ({"sha256": origin.window_sha256} if origin else {})
+    shas = {reign.champion.model_sha256 for reign in reigns}
+    told = [f"its records name {len(shas)} models: {', '.join(sorted(sha[:16] for sha in shas))}"]
+    return {
+        "window": window,
+        "origin": origin.model_dump() if origin else None,
+        "evaluation": {"metrics": first.champion.metrics},
+        "gates": first.gates,
+        "model_sha256": first.champion.model_sha256,
+        "broken": told if len(shas) > 1 else [],
+    }
 
 
 def nights_of(ledger: Ledger, version: int) -> list[dict[str, Any]]:
@@ -161,9 +184,21 @@ def _broken(found: Mapping[str, Any], facts: Mapping[str, Any], reigns: list[Rei
         ("the feature table", facts["schema"]["sha256"], "model/features.py", facts["features_py"]),
         ("the snapshot", facts["snapshot"]["digest"], "the window's partitions", _digest(found["partitions"])),
         *(("the champion on record", reign.champion.model_sha256, "the judged model", sha) for reign in reigns),
+        *(pair for reign in reigns for pair in _of_record(reign, found)),
     ]
     return [
         f"{one} ({shorten(str(a), 16)}) is not {other} ({shorten(str(b), 16)})" for one, a, other, b in pairs if a != b
+    ]
+
+
+def _of_record(reign: Reign, found: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+    """What a champion's record says it was made of, against what its run says; records of before say nothing."""
+    origin = reign.champion.origin
+    if origin is None:
+        return []
+    return [
+        ("the window on record", origin.window_sha256, "window.json", found["window"]["sha256"]),
+        ("the features on record", origin.features_sha256, "model/features.py", found["features"]["sha256"]),
     ]
 
 

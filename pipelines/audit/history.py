@@ -20,7 +20,8 @@ from pipelines.ledger.git import Ledger
 class Reign:
     """One version's time as champion: from its record's `since` until `until` (None: it is champion now).
 
-    `window_sha256` is of the list of partitions behind it (its run's `window.json`); None where that run is gone.
+    `window_sha256` is of the list of partitions behind it (its run's `window.json`), as its record says, or its run
+    where the record is of before records said so; None where both are silent.
     """
 
     champion: Champion
@@ -73,7 +74,7 @@ def history(ledger: Ledger) -> list[Reign]:
             # A promoter's clock may have stood behind the one before: no reign ends before it begins.
             max(end, record.since) if end else None,
             commit,
-            _sha256(windows[record.tag, "window.json"]),
+            record.origin.window_sha256 if record.origin else _sha256(windows[record.tag, "window.json"]),
             ledger,
         )
         for (commit, record), end in zip(records, ends, strict=True)

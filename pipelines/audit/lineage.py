@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pipelines.audit.told import gate_lines
+from pipelines.audit.told import gate_lines, origin_lines
 from pipelines.errors import shorten
+from pipelines.ledger.champion import Origin
 
 WIDTH = 200
 
@@ -46,6 +47,30 @@ def _partition(item: Mapping[str, Any]) -> str:
 
 
 def _sections(found: Mapping[str, Any], every: bool) -> Iterable[tuple[str, list[str]]]:
+    yield from _remembered(found) if found["ended"] else _made(found, every)
+    yield "gates", gate_lines(found["gates"])
+    yield "model", [f"sha256 {found['model_sha256']}"]
+    yield "registry", [_aliases(found)]
+    yield "champion", _reigns(found["reigns"])
+    yield "nights", _nights(found["nights"])
+
+
+def _remembered(found: Mapping[str, Any]) -> Iterable[tuple[str, list[str]]]:
+    """What is left where retention has ended the run: what the champion's record holds."""
+    window, origin = found["window"], found["origin"]
+    yield "ended", ["retention has ended its run: this is what the branch champion holds"]
+    yield (
+        "raw data",
+        [
+            f"as of {window['as_of']}, trained {' to '.join(window['train'])}, judged {' to '.join(window['test'])}",
+            f"window.json {window['sha256'] or 'not recorded'}",
+            *origin_lines(Origin(**origin) if origin else None),
+        ],
+    )
+    yield "evaluation", [_flat(found["evaluation"]["metrics"])]
+
+
+def _made(found: Mapping[str, Any], every: bool) -> Iterable[tuple[str, list[str]]]:
     window, training, features, code = (found[name] for name in ("window", "training", "features", "code"))
     yield (
         "raw data",
@@ -90,11 +115,6 @@ def _sections(found: Mapping[str, Any], every: bool) -> Iterable[tuple[str, list
             _flat(evaluation["metrics"]),
         ],
     )
-    yield "gates", gate_lines(found["gates"])
-    yield "model", [f"sha256 {found['model_sha256']}"]
-    yield "registry", [_aliases(found)]
-    yield "champion", _reigns(found["reigns"])
-    yield "nights", _nights(found["nights"])
 
 
 def _left_out(found: Mapping[str, Any]) -> list[str]:

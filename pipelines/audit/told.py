@@ -8,6 +8,7 @@ from typing import Any
 
 from pipelines.audit.history import Reign
 from pipelines.errors import shorten
+from pipelines.ledger.champion import Origin
 
 WIDTH = 160
 
@@ -29,6 +30,14 @@ def gate_lines(gates: Sequence[Mapping[str, Any]]) -> list[str]:
     return lines + [shorten(f"{gate['name']} ({gate['mode']}): {gate['sentence']}", WIDTH) for gate in shown]
 
 
+def origin_lines(origin: Origin | None) -> list[str]:
+    """What a record says a version was made of, in one line; none where it says nothing."""
+    if origin is None:
+        return []
+    data, code = origin.data_commit or "not recorded", origin.code_sha or "not recorded"
+    return [f"made of   data commit {data}, features.py {origin.features_sha256}, code {code}"]
+
+
 def _paragraph(reign: Reign) -> str:
     champion, window = reign.champion, reign.champion.window
     until = stamp(reign.until) if reign.until else "now"
@@ -38,6 +47,7 @@ def _paragraph(reign: Reign) -> str:
         f"    data      as of {window.as_of}: trained {' to '.join(map(str, window.train))}, "
         f"judged {' to '.join(map(str, window.test))}",
         f"    window    {reign.window_sha256 or 'gone: its run is no longer in the ledger'}",
+        *(f"    {line}" for line in origin_lines(champion.origin)),
         f"    run       {champion.run}, model {champion.model_sha256}",
     ]
     if champion.reason.kind == "rollback" and champion.reason.text:

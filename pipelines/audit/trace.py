@@ -166,7 +166,11 @@ def _model_sha256(ledger: Ledger, run: str) -> str:
     """What the run's own commit says its model's bytes are."""
     content = ledger.read(f"runs/{run}", GATES) if ledger.head(f"runs/{run}") else None
     if content is None:
-        raise IntegrityError("the version's run is not in the ledger", where=f"runs/{run}", remedy="restore its tag")
+        raise IntegrityError(
+            "the version's run is not in the ledger",
+            where=f"runs/{run}",
+            remedy="restore its tag; retention ends a champion's run only once its predictions are gone, too",
+        )
     return str(json.loads(content)["model_sha256"])
 
 

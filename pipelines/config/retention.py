@@ -10,8 +10,9 @@ from pipelines.config.strict import Days, Strict
 
 
 class Retention(Strict):
-    """`champions_days`: so long after it was replaced a former champion is kept; `refused`: so many of the newest runs
-    that never became champion; `predictions_days`: so old, in the data's time, predictions grow.
+    """`champions_days`: so long after it was replaced a former champion is kept, longer while its predictions are;
+    `refused`: so many of the newest runs that never became champion; `predictions_days`: so old, in the data's time,
+    predictions grow.
 
     The champion, the one before it, the newest challenger, pinned runs and all of the last week stay in any case.
     """

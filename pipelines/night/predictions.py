@@ -59,7 +59,7 @@ class Predictions:
         place, found = self.once.where(f"{self.folder}/{name}"), sha256_file(path)
         if sha256 not in (None, found):
             raise IntegrityError(
-                f"holds other bytes already: its sha256 is {found[:16]}…, the ledger says {str(sha256)[:16]}…",
+                f"holds other bytes already: {found[:12]}…, the ledger says {str(sha256)[:12]}…",
                 where=place,
                 remedy="it is kept; see who wrote it, then put the recorded bytes back or take it away",
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 from pipelines.config.release import Rollback
@@ -46,16 +47,32 @@ class Regression:
 def breach(ledger: Ledger, rule: Rollback, standing: Champion) -> Regression | None:
     """The breach of `rule` by `standing`, as of the last fetch; None: there is none, or not enough to tell.
 
-    A champion that came by a rollback is left alone: going to and fro helps nobody.
+    Its days count from the first night that it scored as champion: one that waited long for its approval is watched as
+    long as any other. A champion that came by a rollback is left alone: going to and fro helps nobody.
     """
     if standing.previous is None or standing.reason.kind == "rollback":
         return None
-    first = standing.window.as_of + timedelta(days=1)
-    last = standing.window.as_of + timedelta(days=rule.within_days)
+    first = first_night(ledger, standing)
+    if first is None:
+        return None
+    last = first + timedelta(days=rule.within_days - 1)
     quality = nights.days(ledger, "quality", first, last)
     ours, theirs = str(standing.version), str(standing.previous.version)
     pairs = {day: (entry[ours], entry[theirs]) for day, entry in quality.items() if {ours, theirs} <= set(entry)}
     return judge(rule, standing, {day: pair for day, pair in pairs.items() if _same_rows(*pair)})
+
+
+def first_night(ledger: Ledger, standing: Champion) -> date | None:
+    """The day that `standing` was first asked for as champion, as of the last fetch; None: it has scored none yet.
+
+    The first by the clock, not the earliest: a backfill later tells nights of long ago with it.
+    """
+    head, since = ledger.head(nights.BRANCH), f"{standing.window.as_of:%Y-%m}"
+    months = [Path(path).stem for path in ledger.tree(head, "scores")] if head else []
+    scored = nights.read(ledger, "scores", [month for month in months if month >= since])
+    own = {day: entry for day, entries in scored.items() if (entry := entries.get(str(standing.version)))}
+    reigned = [(entry["at"], day) for day, entry in own.items() if entry["role"] == "champion"]
+    return min(reigned)[1] if reigned else None
 
 
 def judge(

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 
 from pipelines.config.retention import Retention
-from pipelines.ledger import champion, lease
+from pipelines.ledger import champion, lease, nights
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.refs import every
 from pipelines.retention.pins import pinned
+from pipelines.retention.predictions import oldest
 
 TAG, BRANCH = "refs/tags/runs/", "refs/heads/run/"
 
@@ -25,16 +27,17 @@ class Fates:
     ended: dict[str, dict[str, str]]
 
 
-def fates(ledger: Ledger, rules: Retention, now: datetime, young: timedelta) -> Fates:
+def fates(ledger: Ledger, rules: Retention, now: datetime, young: timedelta, newest: date | None = None) -> Fates:
     """What becomes of every run of `ledger`, as of the last fetch; runs begun or written within `young` stay.
 
+    `newest` is the newest day of data, from which the age of predictions counts; None: all predictions are kept.
     Of a run that stays, the run of the champion that it was judged against stays too: nobody could reproduce it else.
     """
     refs = every(ledger)
     tags = {name.removeprefix(TAG): commit for name, (commit, _) in refs.items() if name.startswith(TAG)}
     begun = {name.removeprefix(BRANCH): commit for name, (commit, _) in refs.items() if name.startswith(BRANCH)}
     written = {name.rpartition("/")[2]: when for name, (_, when) in refs.items() if name.startswith((TAG, BRANCH))}
-    kept = dict(_reasons(ledger, rules, now, tags))
+    kept = dict(_reasons(ledger, rules, now, tags, oldest(newest, rules.predictions_days)))
     kept |= {
         run: "younger than a week" for run, when in written.items() if now.timestamp() - when < young.total_seconds()
     }
@@ -59,7 +62,9 @@ def protected(ledger: Ledger) -> set[str]:
     return found
 
 
-def _reasons(ledger: Ledger, rules: Retention, now: datetime, tags: dict[str, str]) -> Iterator[tuple[str, str]]:
+def _reasons(
+    ledger: Ledger, rules: Retention, now: datetime, tags: dict[str, str], first: date
+) -> Iterator[tuple[str, str]]:
     """Run and reason; of several for one run the last counts."""
     history = champion.history(ledger)
     never = [run for run in tags if run not in {item.run for item in history}]
@@ -67,6 +72,7 @@ def _reasons(ledger: Ledger, rules: Retention, now: datetime, tags: dict[str, st
     yield from (
         (run, f"one of the newest {rules.refused} that never became champion") for run in newest[: rules.refused]
     )
+    yield from _predicted(ledger, {item.run for item in history}, first)
     for newer, older in pairwise(history):
         if now - newer.since.astimezone(UTC) <= timedelta(days=rules.champions_days):
             yield older.run, f"champion until {newer.since:%Y-%m-%d}"
@@ -77,6 +83,20 @@ def _reasons(ledger: Ledger, rules: Retention, now: datetime, tags: dict[str, st
         if history[0].previous is not None:
             yield history[0].previous.run, "the champion before"
         yield history[0].run, "champion"
+
+
+def _predicted(ledger: Ledger, reigned: set[str], first: date) -> Iterator[tuple[str, str]]:
+    """The champions whose predictions from `first` on are kept: without its run nobody could trace one of them.
+
+    Predictions age by the data's clock and champions by the wall's, so what was scored is asked, not two settings.
+    """
+    head = ledger.head(nights.BRANCH)
+    months = [Path(path).stem for path in ledger.tree(head, "scores")] if head else []
+    scored = nights.read(ledger, "scores", [month for month in months if month >= first.isoformat()[:7]])
+    for day, entries in scored.items():
+        for entry in entries.values() if day >= first else ():
+            if entry["role"] == "champion" and entry["run"] in reigned:
+                yield entry["run"], f"its predictions of {day} are kept"
 
 
 def _challenger(ledger: Ledger, history: list[champion.Champion], never: list[str]) -> str | None:

@@ -138,15 +138,17 @@ def sweeping(models: tuple[ModelPlan, ...], marks: Marks, objects: Objects, grac
 
 def _of_model(settings: Settings, ledger: Ledger, grace: Grace, now: datetime) -> ModelPlan:
     model, broken = _rules(settings, ledger.model)
-    found = fates(ledger, model.retention if model else Retention(), now, grace.young)
+    rules = model.retention if model else Retention()
+    days = load_manifest(ledger).days(model.events) if model else []
+    newest = days[-1] if days else None
+    found = fates(ledger, rules, now, grace.young, newest)
     if broken:
         kept = found.kept | dict.fromkeys(found.ended, "its model.yaml cannot be read")
         return ModelPlan(ledger, Fates(kept, {}), (), (), broken)
     gone = set(found.ended) | ended_before(ledger)
     versions = removable(Registry.of(settings), ledger.model, gone, remove=False)
-    days = load_manifest(ledger).days(model.events) if model else []
-    keep = (model.retention if model else Retention()).predictions_days
-    old = predictions.outlived(list(predictions.files(settings, ledger.model)), days[-1] if days else None, keep, gone)
+    there = list(predictions.files(settings, ledger.model))
+    old = predictions.outlived(there, newest, rules.predictions_days, gone)
     return ModelPlan(ledger, found, tuple(versions), tuple(old))
 
 

@@ -37,9 +37,14 @@ def files(settings: Settings, model: str) -> Iterator[Found]:
             yield Found(name, size)
 
 
+def oldest(newest: date | None, days: int) -> date:
+    """The first day whose predictions are kept: `days` before the `newest` day of data; without one, the first ever."""
+    return newest - timedelta(days=days) if newest else date.min
+
+
 def outlived(found: Collection[Found], newest: date | None, days: int, ended: Collection[str]) -> list[Found]:
     """Those of `found` more than `days` before the `newest` day of data, and the samples of runs that have `ended`."""
-    limit = newest - timedelta(days=days) if newest else date.min
+    limit = oldest(newest, days)
     old = [item for item in found if item.day is not None and item.day < limit]
     return old + [item for item in found if (match := _SAMPLE.match(item.name)) and match[1] in ended]
 

@@ -36,6 +36,7 @@ def drive(case: dict[str, Any]) -> dict[str, Any]:
         run_id=case.get("run_id", "manual__1"),
         run_type=case.get("run_type", "manual"),
         run_after=datetime.fromisoformat("2026-01-02T03:04:05+00:00"),
+        triggering_user_name=case.get("by"),
     )
     events = [
         SimpleNamespace(extra=extra, timestamp=number) for number, extra in enumerate(case.get("triggered_by", []))

@@ -12,6 +12,7 @@ from pipelines.audit import trace as module
 from pipelines.audit.trace import trace
 from pipelines.audit.traced import render
 from pipelines.errors import InputError, IntegrityError
+from pipelines.ledger import champion
 from pipelines.ledger.manifest import load_manifest
 from pipelines.night.version import Version
 
@@ -127,3 +128,21 @@ def test_the_command_prints_it(scored):
     assert done.returncode == 0, done.stderr
     assert "as stamped" in done.stdout
     assert "equal" in done.stdout
+
+
+def test_a_former_champions_prediction_is_traced_as_long_as_it_is_kept(copied, found):
+    ledger = copied.ledger()
+    for number in (2, 3):  # more than `champions_days` ago it was replaced, and it is not the one before either
+        newer = {
+            "version": number,
+            "run": f"2024-02-0{number}-20260101T000000Z-00000{number}",
+            "since": datetime.now(UTC) - timedelta(days=400 - number),
+        }
+        record = champion.current(ledger).model_copy(update=newer)
+        champion.promote(ledger, record, ledger.head("champion"))
+    done = stories.evergreen(copied.settings, "gc", "--apply", "--json", "--young-seconds", "0")
+    assert done.returncode == 0, done.stderr
+    kept = stories.last_json(done)["models"]["tiny"]["kept"]
+    assert kept[copied.story.reports[0]["run"]] == f"its predictions of {copied.day(32)} are kept"
+    again = trace(copied.settings, "tiny", key(copied, 31), copied.day(31), quiet)
+    assert (again["scores"], again["broken"]) == (found["scores"], [])

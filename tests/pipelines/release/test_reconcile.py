@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlparse
+
 import pytest
 import stories
 
-from pipelines.ledger import Ledger, decisions, outbox
+from pipelines.card.publish import TAG as CARD
+from pipelines.errors import PassingFault
+from pipelines.ledger import Ledger, challengers, decisions, lease, outbox
 from pipelines.registry import LEDGER_TAG, Registry
-from pipelines.release.promote import project
-from pipelines.release.reconcile import reconcile
+from pipelines.release.promote import project, promote
+from pipelines.release.reconcile import LOGGED, reconcile
 from pipelines.release.seen import SHA256, versions
 
 
@@ -52,6 +58,80 @@ def test_an_alias_moved_by_hand_goes_back(story, registry) -> None:
     (kept,) = decisions.find(Ledger.open(story.settings, "tiny"), "reconcile")
     assert (kept["found"], kept["left"]) == (2, 0)
     assert look(story).findings == ()
+
+
+@pytest.mark.parametrize("to", [1, None])
+def test_the_challenger_is_the_newest_run_that_passed(story, registry, to: int | None) -> None:
+    if to is None:
+        with registry.client() as client:
+            client.delete_registered_model_alias("tiny", "challenger")
+    else:
+        registry.set_alias("tiny", "challenger", to)
+    (found,) = look(story).findings
+    told = "none" if to is None else f"version {to}"
+    assert (found.kind, found.what) == ("alias", f"alias challenger is {told}, the ledger says version 2")
+    assert registry.aliases("tiny") == {"champion": 1, "challenger": 2}
+
+
+def test_the_newest_has_the_newest_data_and_passed() -> None:
+    gates = {"2024-02-01-b": {"passed": True}, "2024-01-01-z": {"passed": True}, "2024-03-01-a": {"passed": False}}
+    assert challengers.newest(gates) == "2024-02-01-b"
+    assert challengers.newest({}) is None
+
+
+@pytest.fixture
+def files(story, registry) -> Iterator[list[Path]]:
+    """The model's file of each version in MLflow. A copied registry names the original's files: they come back."""
+    places = [str(item.logged) for _, item in sorted(versions(registry, "tiny").items())]
+    found = [Path(urlparse(place).path) / LOGGED for place in places]
+    before = [path.read_bytes() for path in found]
+    yield found
+    for path, content in zip(found, before, strict=True):
+        path.write_bytes(content)
+
+
+@pytest.mark.parametrize("how", ["overwritten", "removed"])
+def test_bytes_that_are_not_the_champions_are_put_back(story, registry, files, how: str) -> None:
+    good = files[0].read_bytes()
+    if how == "removed":
+        files[0].unlink()
+    else:
+        files[0].write_bytes(files[1].read_bytes())
+    seen = look(story, repair=False)
+    assert kinds(seen) == [("edited", False)]
+    assert f"{LOGGED} of version 1 has {'no bytes' if how == 'removed' else ''}" in seen.findings[0].what
+    assert kinds(look(story)) == [("edited", True)]
+    assert files[0].read_bytes() == good
+    assert look(story).findings == ()
+
+
+def test_a_card_at_another_address_comes_back(story, registry) -> None:
+    before = versions(registry, "tiny")
+    with registry.client() as client:
+        client.set_model_version_tag("tiny", "1", CARD, "http://elsewhere/card.html")
+        client.delete_model_version_tag("tiny", "2", CARD)
+    assert kinds(look(story)) == [("edited", True), ("edited", True)]
+    assert versions(registry, "tiny") == before
+
+
+def test_a_deleted_challenger_is_registered_again_and_can_be_promoted(story, registry, challenger, answer) -> None:
+    with registry.client() as client:
+        client.delete_model_version("tiny", "2")
+    answer("approve", "ann")
+    with pytest.raises(PassingFault, match="has no version yet"):
+        promote(story.settings, "tiny", challenger, quiet)
+    assert kinds(look(story)) == [("deleted", True), ("alias", True)]
+    assert (registry.version_of("tiny", f"runs/{challenger}"), registry.aliases("tiny")["challenger"]) == (3, 3)
+    assert promote(story.settings, "tiny", challenger, quiet).summary["version"] == 3
+    assert look(story).findings == ()
+
+
+def test_a_run_that_is_about_to_be_registered_is_not_gone(story, registry, challenger) -> None:
+    with registry.client() as client:
+        client.delete_model_version("tiny", "2")
+    lease.acquire(Ledger.open(story.settings, "tiny"), challenger, 600)
+    assert look(story).findings == ()
+    assert registry.version_of("tiny", f"runs/{challenger}") is None
 
 
 def test_an_edited_version_gets_its_tags_again(story, registry) -> None:

@@ -201,8 +201,10 @@ def matured(story, *, ours: float, theirs: float, days: int = 3) -> Ledger:
     standing = champions.current(ledger)
     values = {}
     for number in range(1, days + 1):
+        day = standing.window.as_of + timedelta(days=number)
         pair = {"2": {"labelled": 200, "loss_sum": 200 * ours}, "1": {"labelled": 200, "loss_sum": 200 * theirs}}
-        values["quality", standing.window.as_of + timedelta(days=number)] = pair
+        values["quality", day] = pair
+        values["scores", day] = {"2": {"role": "champion", "at": f"2026-03-01T00:00:{number:02}+00:00"}}
     nights.write(ledger, values, "Quality")
     return ledger
 

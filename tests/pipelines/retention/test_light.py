@@ -17,7 +17,7 @@ from retention_worlds import age, place
 from pipelines.config.retention import Retention
 from pipelines.config.settings import Settings
 from pipelines.errors import InputError, IntegrityError, NothingToDo
-from pipelines.ledger import Ledger, champion, decisions, runs, stamps
+from pipelines.ledger import Ledger, champion, decisions, nights, runs, stamps
 from pipelines.ledger.champion import Champion, ChampionWindow, Reason
 from pipelines.ledger.refs import delete, every
 from pipelines.retention import pins, sweep
@@ -236,6 +236,30 @@ def test_a_run_says_why_it_stays(world):
     assert set(fates(world.ledger, Retention(refused=0), datetime.now(UTC), week).kept.values()) >= {
         "younger than a week"
     }
+
+
+def test_a_former_champion_stays_while_its_predictions_are_kept(world):
+    for number, run in enumerate(("2024-02-05-20260101T000004Z-abcde4", "2024-02-12-20260101T000005Z-abcde5"), 3):
+        world.run(run)
+        world.crown(run, number)
+    scored = date(2024, 1, 21)
+    nights.write(
+        world.ledger,
+        {
+            ("scores", scored): {"1": {"run": FIRST, "role": "champion", "at": "2026-01-01"}},
+            ("scores", scored + timedelta(days=9)): {"2": {"run": SECOND, "role": "shadow", "at": "2026-01-01"}},
+        },
+        "Nights",
+    )
+    rules, later, week = Retention(refused=0, champions_days=30), datetime.now(UTC) + timedelta(days=400), timedelta(7)
+
+    def stays(newest: date | None) -> str | None:
+        return fates(world.ledger, rules, later, week, newest).kept.get(FIRST)
+
+    last = scored + timedelta(days=rules.predictions_days)
+    assert stays(last) == stays(None) == "its predictions of 2024-01-21 are kept"
+    assert stays(last + timedelta(days=1)) is None
+    assert SECOND not in fates(world.ledger, rules, later, week, last).kept, "a shadow's predictions keep nobody"
 
 
 def test_a_pinned_run_stays_with_its_reason_until_it_is_let_go(world):
