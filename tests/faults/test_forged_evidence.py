@@ -265,13 +265,19 @@ def test_gates_that_were_loosened_for_one_run_in_every_file_of_it_are_found(forg
     assert "changed since it was judged: champion.margin was 0.7, is 0.5; retrain" in reason
 
 
-def test_metrics_that_were_made_better_are_found(forger: Forger) -> None:
+@pytest.mark.parametrize(
+    ("hashed", "why"),
+    [
+        (False, "not those that stage evaluate hashed"),
+        (True, "by metrics.json and model.yaml it is floors:auc passed with 0.99"),
+    ],
+)
+def test_metrics_that_were_made_better_are_found(forger: Forger, hashed: bool, why: str) -> None:
     metrics = forger.read(METRICS)
     metrics["challenger"]["auc"] = 0.99
-    forger.forge({METRICS: json.dumps(metrics).encode()})
-    assert "not those that stage evaluate hashed" in refused(forger)
-    forger.forge({METRICS: json.dumps(metrics).encode()}, forger.locked({METRICS: json.dumps(metrics).encode()}))
-    assert "by metrics.json and model.yaml it is floors:auc passed with 0.99" in refused(forger)
+    files = {METRICS: json.dumps(metrics).encode()}
+    forger.forge(files, forger.locked(files) if hashed else None)
+    assert why in refused(forger)
 
 
 def test_57_bytes_that_were_spoilt_in_the_store_are_found(forger: Forger) -> None:
