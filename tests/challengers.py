@@ -128,6 +128,40 @@ def resign(root: Path, name: str, raw: bytes) -> None:
     sign(root, **{key: sha256_file(root / "out/train" / f"{name}.json")})
 
 
+def unfair(root: Path) -> None:
+    """Its models have learnt that every cake is late."""
+    span = params_of(root).span
+    cakes = relabelled(
+        lambda label, _, table: np.where(_are(table, "product", "cake"), 1.0, label), span.first, span.test_end
+    )
+    rewrite(root, cakes)
+    retrain(root)
+
+
+def against_the_distance(root: Path) -> None:
+    """Its models have learnt that what is far away is on time."""
+    span = params_of(root).span
+
+    def near(label: np.ndarray, dice: np.ndarray, table: pa.Table) -> np.ndarray:
+        distance = table.column("distance").to_numpy()
+        return np.where(dice < 0.7, (distance < np.median(distance)).astype(float), label)
+
+    rewrite(root, relabelled(near, span.first, span.train_end))
+    retrain(root)
+
+
+def leaning_on_one_feature(root: Path) -> None:
+    """All that its models know of an order they know from one feature."""
+
+    def nearly_the_label(table: pa.Table) -> np.ndarray:
+        label = np.nan_to_num(table.column("label").to_numpy(zero_copy_only=False))
+        shaken: np.ndarray = (label * 2.2 + np.random.default_rng(5).normal(size=len(label))).astype(np.float32)
+        return shaken
+
+    rewrite(root, with_column("rain", nearly_the_label))
+    retrain(root)
+
+
 def sign(root: Path, **changes: Any) -> None:
     """Change fields of the signature."""
     path = root / "out/train/signature.json"
@@ -137,6 +171,11 @@ def sign(root: Path, **changes: Any) -> None:
 def _between(table: pa.Table, first: date, last: date) -> np.ndarray:
     days = np.array(table.column("event_date").to_pylist())
     return (days >= first) & (days <= last)
+
+
+def _are(table: pa.Table, name: str, value: str) -> np.ndarray:
+    found: np.ndarray = np.array(table.column(name).to_pylist()) == value
+    return found
 
 
 def _with(table: pa.Table, name: str, column: Any) -> pa.Table:

@@ -176,11 +176,10 @@ class ServingGate(Strict):
 
 
 class PoisoningGate(Strict):
-    """The newest `days` of training against those before: labels that contradict the model, rows that came twice.
+    """Any `days` test days in a row against older days: labels that contradict the model, rows that came twice.
 
-    `max_flipped` is the share of flipped labels that the days may seem to have, or what days before seemed to have if
-    that is more. On flights, where untouched days seem to have up to a seventh, a quarter was seen in 15 of 16 windows
-    (docs/gates.md); where scores order labels well, less is seen.
+    `max_flipped` is the share of flipped labels that the days may seem to have, or what validation days seemed to have
+    if that is more. What is surely seen, and how often untouched days are refused, stands in docs/gates.md.
     """
 
     days: Annotated[int, Field(ge=1, le=365)] = 3

@@ -1,236 +1,195 @@
-"""Whether the newest days of training were tampered with: labels that contradict a model fitted without them, copies.
+"""Whether test days were tampered with: labels that contradict a model fitted without them, rows that are copies.
 
-A flipped label hides nothing of its row, so flips show as scores that order the newest days' labels worse than those
-of the days before. Order within a day is compared, for a day on which everything goes wrong at once (a storm) moves
-all rows of it and flips none.
+Every window of few days is looked at, for whoever tampers chooses which days and how many; it is compared with older
+days alone, or many days of flips would excuse each other. Flips show as scores that order labels worse. Order within a
+day is compared: a day on which everything goes wrong at once moves all rows of it and flips none. Where a window looks
+flipped all the same, models of its own days are asked: flips contradict any model, a storm only one that foresaw none.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipelines.config.model import Task
-from pipelines.engines.columns import Columns
-from pipelines.engines.rows import Rows
 from pipelines.evaluation.metrics import rounded
-from pipelines.evaluation.ranking import Ranking
+from pipelines.evaluation.ordering import Order, flipped, mean_order, orders, pooled
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
 
-
-# Copies are counted within windows of equal length: among more rows more are alike without anybody's doing.
-WINDOWS_BEFORE = 3
 # What fewer rows seem to say of their labels is chance.
 FEWEST_ROWS = 100
+EPOCH = date(1970, 1, 1)
 ERRORS = 2.0
 
 
-class Order(NamedTuple):
-    """How well scores order labels within days (0: not at all, 1: wholly), by so many rows.
+class Seen(NamedTuple):
+    """Days since 1970 (n,), labels (n,), and scores (n,) or (n, k) by a model that was not fitted on these rows."""
 
-    `share` is that of the class among them, one half for a regression; `weight` is what it counts beside other classes.
-    """
+    day: Array
+    label: Array
+    score: Array
 
-    value: float
-    share: float
-    weight: float
-    rows: int
 
-    @property
-    def error(self) -> float:
-        """The standard error by chance alone: of 2 AUC - 1 for two kinds of rows, sqrt((n0 + n1) / (3 n0 n1))."""
-        return math.sqrt(1 / (3 * self.share * (1 - self.share) * self.rows)) if self.rows else 0.0
+# The same rows as models of their own days score them (`relearnt`).
+Relearn = Callable[[], Seen]
 
 
 @dataclass(frozen=True)
-class Poisoning:
-    """The newest days of the release's training against the days before, which the trial was not fitted on either.
+class Labels:
+    """The window of days whose labels look flipped most.
 
-    `order` is how well the trial's scores order labels within a day (0: not at all, 1: wholly), `order_before` the
-    same before; `flipped` is the share of labels whose flipping would explain the difference, with the interval that
-    two standard errors give, and `usual` the most that any window of as many days before would show. `copies` is the
-    share of rows that are like an earlier one in every feature and in the label. None: the rows cannot tell.
+    `order` is how well the trial's scores order labels within a day (0: not at all, 1: wholly); `flipped` the share of
+    labels whose flipping would explain how much less that is than before, with the interval that two standard errors
+    give. `relearnt`: the two are by models of the days themselves, which say less of flips than the trial does.
     """
 
     first: date
     last: date
     rows: int
-    order: float | None
+    order: float
+    flipped: float
+    interval: tuple[float, float]
+    relearnt: bool = False
+
+
+@dataclass(frozen=True)
+class Copies:
+    """The window of days with most copies: `share` is that of rows like an earlier one in every feature and label.
+
+    `before` is the most in windows as long before the test days.
+    """
+
+    first: date
+    last: date
+    share: float
+    before: float
+
+
+@dataclass(frozen=True)
+class Poisoning:
+    """Every window of `days` days from `first` to `last`, the test days, against older days.
+
+    `labels` is the worst window against the validation days, whose order is `order_before` and of which some window
+    seemed to have `usual` flips; None: the rows cannot tell. The trial was fitted on no day that labels are compared
+    on.
+    """
+
+    first: date
+    last: date
+    days: int
     order_before: float | None
-    flipped: float | None
-    interval: tuple[float, float] | None
     usual: float
-    copies: float
-    copies_before: float
+    labels: Labels | None
+    copies: Copies
 
     def as_json(self) -> dict[str, Any]:
         """For `metrics.json` and the model card."""
-        return asdict(self) | {"first": self.first.isoformat(), "last": self.last.isoformat()}
+        plain: dict[str, Any] = _plain(asdict(self))
+        return plain
 
 
-def orders(task: Task, day: Array, label: Array, score: Array) -> list[Order]:
-    """How well scores order labels within days: one answer for every class, or one of a regression.
-
-    `day`, `label` are (n,), `score` (n,) or (n, k).
-    """
-    import numpy as np
-
-    if task is Task.REGRESSION:
-        return [_correlation(day, label, score)]
-    if task is Task.BINARY:
-        return [_class_order(day, label > 0, score)]
-    return [_class_order(day, label == number, score[:, number]) for number in range(np.shape(score)[1])]
+def windows(first: date, last: date, days: int) -> list[tuple[date, date]]:
+    """Every window of `days` days within `first` to `last`, newest first; the whole where that is shorter."""
+    length = timedelta(days=days - 1)
+    if first + length >= last:
+        return [(first, last)] if first <= last else []
+    return [
+        (last - timedelta(days=n) - length, last - timedelta(days=n)) for n in range((last - first - length).days + 1)
+    ]
 
 
-def _class_order(day: Array, label: Array, score: Array) -> Order:
-    """2 AUC - 1 within days, weighted by the pairs that each day compares."""
-    import numpy as np
+@dataclass(frozen=True)
+class Daily:
+    """The orders of every day that has some, by which windows of days are compared with one another."""
 
-    total = pairs = positives = rows = 0.0
-    for one in np.unique(day):
-        here = day == one
-        ranking = Ranking.of(label[here].astype(np.float64), score[here])
-        area = ranking.auc()
-        if area is not None:
-            weight = ranking.positives * ranking.negatives
-            total, pairs = total + weight * (2 * area - 1), pairs + weight
-            positives, rows = positives + ranking.positives, rows + int(here.sum())
-    return Order(total / pairs, positives / rows, pairs, int(rows)) if pairs else Order(0.0, 0.5, 0.0, 0)
+    task: Task
+    days: Mapping[date, list[Order]]
 
+    @classmethod
+    def of(cls, task: Task, seen: Seen) -> Daily:
+        """The orders of the days of `seen`."""
+        import numpy as np
 
-def _correlation(day: Array, label: Array, score: Array) -> Order:
-    """The correlation of ranks within days."""
-    import numpy as np
+        found = {}
+        for one in np.unique(seen.day):
+            here = seen.day == one
+            found[EPOCH + timedelta(days=int(one))] = orders(task, *(part[here] for part in seen))
+        return cls(task, found)
 
-    ranks = [np.empty(len(day)), np.empty(len(day))]
-    for one in np.unique(day):
-        here = day == one
-        for rank, values in zip(ranks, (label, score), strict=True):
-            order = np.argsort(np.argsort(values[here], kind="stable"), kind="stable").astype(np.float64)
-            rank[here] = order - order.mean()
-    spread = float(np.sqrt(np.sum(ranks[0] ** 2) * np.sum(ranks[1] ** 2)))
-    return Order(float(np.sum(ranks[0] * ranks[1])) / spread if spread else 0.0, 0.5, float(spread > 0), len(day))
+    @property
+    def rows(self) -> int:
+        """How many rows could be ordered, for the class that has most of them."""
+        return max((order.rows for order in self.pooled(date.min, date.max)), default=0)
 
+    def pooled(self, first: date, last: date) -> list[Order]:
+        """The orders over all days of a window: each day by what it compares."""
+        inside = [orders for day, orders in sorted(self.days.items()) if first <= day <= last]
+        return [pooled(parts) for parts in zip(*inside, strict=True)]
 
-def flips(task: Task, order: float, before: float, share: float) -> float | None:
-    """The share of labels whose flipping turns an order of `before` into `order`; None where there was no order.
+    def labels(self, before: Daily, first: date, last: date) -> Labels | None:
+        """What the labels of a window seem like against all days `before`; None where the rows cannot tell."""
+        ours, theirs = self.pooled(first, last), before.pooled(date.min, date.max)
+        rows = max((order.rows for order in ours), default=0)
+        if min(rows, before.rows) < FEWEST_ROWS:
+            return None
+        share, low, high = (rounded(flipped(self.task, ours, theirs, errors=by)) for by in (0, ERRORS, -ERRORS))
+        if share is None or low is None or high is None:
+            return None
+        return Labels(first, last, rows, rounded(mean_order(ours)) or 0.0, share, (low, high))
 
-    `share` is that of the class after the flips. Flipping a share f of labels shrinks the covariance of score and
-    label by 1 - 2 f, and changes the variance of the label, which the order is relative to. Of a regression the flips
-    are labels that have nothing to do with their row.
-    """
-    if before <= 0 or not 0 < share < 1:
-        return None
-    left = order / before
-    if left >= 1:
-        return 0.0
-    if task is Task.REGRESSION:
-        return min(1.0, 1 - left)
-    low, high = 0.0, min(share, 1 - share)
-    for _ in range(50):
-        middle = (low + high) / 2
-        kept = (share - middle) * (1 - share - middle) / ((1 - 2 * middle) * share * (1 - share)) if middle < 0.5 else 0
-        low, high = (middle, high) if kept > left else (low, middle)
-    return low
+    def usual(self, days: int) -> float:
+        """The largest share of flips that a window of `days` days seems to have, against all of these days."""
+        if not self.days:
+            return 0.0
+        found = [self.labels(self, *window) for window in windows(min(self.days), max(self.days), days)]
+        return max((one.flipped for one in found if one), default=0.0)
 
 
-def flipped(task: Task, newest: list[Order], before: list[Order], *, errors: float = 0.0) -> float | None:
-    """The share of flipped labels over all classes, each weighted by the pairs it compares; None: no class can tell.
-
-    The orders of `newest` are first raised by so many of their standard `errors`.
-    """
-    total = weight = 0.0
-    for order, usual in zip(newest, before, strict=True):
-        found = flips(task, order.value + errors * order.error, usual.value, order.share) if order.weight else None
-        if found is not None:
-            total, weight = total + order.weight * found, weight + order.weight
-    return total / weight if weight else None
-
-
-def mean_order(found: list[Order]) -> float | None:
-    """The order over all classes; None where no day had anything to order."""
-    weight = sum(order.weight for order in found)
-    return sum(order.value * order.weight for order in found) / weight if weight else None
-
-
-def copies(rows: Rows, columns: Columns) -> float:
-    """The share of `rows` that are like an earlier one in every feature and the label; 0 without rows."""
-    import numpy as np
-
-    marks = [_marks(columns.block(batch), batch.column("label")) for batch in rows.batches([*columns.names, "label"])]
-    total = sum(len(part) for part in marks)
-    return 1 - len(np.unique(np.concatenate(marks))) / total if total else 0.0
-
-
-def usual_copies(newest: Rows, columns: Columns, earliest: date) -> float:
-    """The most copies in one of the windows of as many days before `newest`, back to `earliest`."""
-    step = (newest.last - newest.first) + timedelta(days=1)
-    windows = (
-        replace(newest, first=newest.first - number * step, last=newest.last - number * step)
-        for number in range(1, WINDOWS_BEFORE + 1)
-    )
-    return max((copies(window, columns) for window in windows if window.first >= earliest), default=0.0)
-
-
-def measure(
+def judged(
     task: Task,
-    newest: Rows,
-    columns: Columns,
-    scored: Iterable[tuple[Array, Array, Array]],
-    earliest: date,
-) -> Poisoning:
-    """`scored` is (day, label, score) of the newest rows and of the rows before, neither seen by the model that scored.
+    spans: Sequence[tuple[date, date]],
+    bound: float,
+    seen: tuple[Seen, Seen],
+    again: tuple[Relearn, Relearn],
+) -> tuple[float | None, float, Labels | None]:
+    """The order of the days before, what is usual there, and the window of `spans` whose labels look flipped most.
 
-    `earliest` is the first training day, before which no copies are looked for.
+    `seen` and `again` are of the days before and of those that are watched. Beyond `bound` (or the usual, if more),
+    models of the days themselves are asked.
     """
-    now, past = scored
-    ours, theirs = orders(task, *now), orders(task, *past)
-    enough = min(len(now[0]), len(past[0])) >= FEWEST_ROWS
-    share, low, high = (
-        rounded(flipped(task, ours, theirs, errors=errors)) if enough else None for errors in (0, ERRORS, -ERRORS)
-    )
-    return Poisoning(
-        first=newest.first,
-        last=newest.last,
-        rows=len(now[0]),
-        order=rounded(mean_order(ours)),
-        order_before=rounded(mean_order(theirs)),
-        flipped=share,
-        interval=(low, high) if low is not None and high is not None else None,
-        usual=rounded(_usual(task, past, theirs, (newest.last - newest.first).days + 1)) or 0.0,
-        copies=rounded(copies(newest, columns)) or 0.0,
-        copies_before=rounded(usual_copies(newest, columns, earliest)) or 0.0,
-    )
+    before, watched = (Daily.of(task, part) for part in seen)
+    days = (spans[0][1] - spans[0][0]).days + 1 if spans else 1
+    usual = before.usual(days)
+    found = [one for span in spans if (one := watched.labels(before, *span))]
+    if any(one.interval[0] > max(bound, usual) for one in found):
+        found = _asked_again(task, found, max(bound, usual), again)
+    worst = max(found, key=lambda one: (one.interval[0], one.flipped), default=None)
+    return rounded(mean_order(before.pooled(date.min, date.max))), usual, worst
 
 
-def _usual(task: Task, past: tuple[Array, Array, Array], whole: list[Order], days: int) -> float:
-    """The largest share of flips that a window of `days` days of the past seems to have, against the whole past."""
-    day, label, score = past
-    found = [0.0]
-    age = (int(day.max()) - day) // days if len(day) else day
-    for number in range(int(age.max()) + 1 if len(age) else 0):
-        here = age == number
-        if int(here.sum()) >= FEWEST_ROWS:
-            found.append(flipped(task, orders(task, day[here], label[here], score[here]), whole) or 0.0)
-    return max(found)
+def _asked_again(task: Task, found: Sequence[Labels], bound: float, again: tuple[Relearn, Relearn]) -> list[Labels]:
+    """`found`, with what models of their own days say of the windows beyond `bound`, where that is less.
+
+    Labels that are turned round altogether can be learnt like any others: where scores order them the wrong way, what
+    the trial says stands.
+    """
+    before, watched = (Daily.of(task, relearn()) for relearn in again)
+    kept = []
+    for one in found:
+        other = watched.labels(before, one.first, one.last) if one.interval[0] > bound and one.order > 0 else None
+        if other is not None and other.interval[0] < one.interval[0]:
+            one = replace(one, flipped=other.flipped, interval=other.interval, relearnt=True)  # noqa: PLW2901
+        kept.append(one)
+    return kept
 
 
-def _marks(block: Array, label: pa.Array) -> Array:
-    """A number (n,) for every row that is the same for the same features and label, and hardly for others."""
-    import numpy as np
-
-    values = np.column_stack([block, label.to_numpy(zero_copy_only=False).astype(np.float32)])
-    bits = np.ascontiguousarray(values + np.float32(0)).view(np.uint32).astype(np.uint64)  # + 0: -0 is 0
-    mixed = np.zeros(len(bits), np.uint64)
-    for column in bits.T:
-        mixed = (mixed ^ column) * np.uint64(0x9E3779B97F4A7C15)
-        mixed ^= mixed >> np.uint64(29)
-    return mixed
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    return value.isoformat() if isinstance(value, date) else value

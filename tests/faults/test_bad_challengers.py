@@ -74,7 +74,7 @@ def refused_by(root: Path, gates: dict[str, Any] | None = None, **parts: Any) ->
 
 
 def test_00_the_honest_one_passes_every_gate(challenger: Path) -> None:
-    assert refused_by(challenger, {"modes": {}}) == set()
+    assert refused_by(challenger, {"modes": {}} | RISING) == set()
     asked = {gate["name"].partition(":")[0] for gate in read_json(challenger / "out/evaluate/gates.json")["gates"]}
     assert asked >= {"sanity", "floors", "champion", "agreement", "baseline", "slices", "overlap", "leakage"}
     assert asked >= {"calibration", "robustness", "serving", "poisoning"}
@@ -221,7 +221,8 @@ def forgetful(root: Path) -> None:
 
 
 INVARIANT = {"behaviour": {"invariance": [{"column": "distance"}]}}
-FALLING = {"behaviour": {"direction": [{"column": "distance", "by": 2.0, "score": "fall"}]}}
+RISING = {"behaviour": {"direction": [{"column": "distance", "by": 2.0, "score": "rise"}]}}
+FAIR = {"fairness": {"attributes": ["product"], "min_rows": 30}}
 SERVED = {"modes": {}}
 
 
@@ -243,9 +244,9 @@ SERVED = {"modes": {}}
         (learnt_from_noise, {"floors": {"auc": 0.75}}, "floors:auc"),
         (seen_by_the_champion, {}, "champion:unseen_rows"),
         (nothing, INVARIANT, "behaviour:distance"),
-        (nothing, FALLING, "behaviour:distance:fall"),
-        (nothing, {"fairness": {"attributes": ["shop"], "min_rows": 50}}, "fairness:shop:selection"),
-        (nothing, {"robustness": {"missing": 0.05}}, "robustness:missing"),
+        (challengers.against_the_distance, RISING, "behaviour:distance:rise"),
+        (challengers.unfair, FAIR, "fairness:product:selection"),
+        (challengers.leaning_on_one_feature, {}, "robustness:missing"),
         (forgetful, SERVED, "serving:parity"),
         (nothing, SERVED | {"serving": {"max_megabytes": 0.01}}, "serving:size"),
     ],
@@ -254,6 +255,19 @@ SERVED = {"modes": {}}
 def test_a_gate_refuses(challenger: Path, spoil: Callable[[Path], None], gates: dict[str, Any], refuses: str) -> None:
     spoil(challenger)
     assert refuses in refused_by(challenger, gates)
+
+
+@pytest.mark.parametrize("flipped", [range(6), range(3, 6)], ids=["six days", "older days alone"])
+def test_flips_of_many_days_or_of_older_ones_are_seen(challenger: Path, flipped: range) -> None:
+    span = params_of(challenger).span
+    start, last = span.test_end - timedelta(days=7), span.test_end
+    days = {"test_start": start, "train_end": start - timedelta(days=1), "validation_start": start - timedelta(days=4)}
+    longer = {name: str(day) for name, day in days.items()}
+    retrain(challenger, span=longer)
+    assert "poisoning:labels" not in refused_by(challenger, span=longer)
+    first, last = last - timedelta(days=flipped[-1]), last - timedelta(days=flipped[0])
+    rewrite(challenger, relabelled(lambda label, dice, _: np.where(dice < 0.35, 1 - label, label), first, last))
+    assert "poisoning:labels" in refused_by(challenger, span=longer)
 
 
 def test_the_one_that_is_blind_in_one_shop_is_better_over_all(challenger: Path) -> None:

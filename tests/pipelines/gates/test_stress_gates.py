@@ -16,7 +16,7 @@ from pipelines.config.gates import (
 )
 from pipelines.config.model import Task
 from pipelines.evaluation.behaviour import Behaviour, Moved, Turned
-from pipelines.evaluation.poisoning import Poisoning
+from pipelines.evaluation.poisoning import Copies, Labels, Poisoning
 from pipelines.evaluation.record import Agreement, Measured, ScoreFacts
 from pipelines.evaluation.robustness import Robustness, Spoilt
 from pipelines.evaluation.serving import Serving
@@ -30,8 +30,15 @@ SPOILT = (
     Spoilt("product", "unknown", 5.0),
 )
 SERVED = Serving("", 10_000, 0, 8, 0, 1.5, {"row_ms": {"cpu_p99": 2.0}, "rows_per_second": 50_000})
+WINDOW = (date(2024, 2, 5), date(2024, 2, 7))
 CLEAN = Poisoning(
-    date(2024, 2, 5), date(2024, 2, 7), 360, 0.6, 0.65, 0.02, (0.0, 0.05), 0.03, copies=0.01, copies_before=0.0
+    date(2024, 2, 3),
+    date(2024, 2, 7),
+    3,
+    order_before=0.65,
+    usual=0.03,
+    labels=Labels(*WINDOW, 360, 0.6, 0.02, (0.0, 0.05)),
+    copies=Copies(*WINDOW, 0.01, 0.0),
 )
 
 
@@ -118,12 +125,12 @@ def test_a_passing_answer_tells_no_time_that_a_second_run_could_not_repeat():
     ("changes", "refused"),
     [
         ({}, set()),
-        ({"flipped": 0.3, "interval": (0.11, 0.4)}, {"poisoning:labels"}),
-        ({"flipped": 0.3, "interval": (0.09, 0.4)}, set()),
-        ({"flipped": 0.3, "interval": (0.2, 0.4), "usual": 0.2}, set()),
-        ({"flipped": None, "interval": None, "order": None}, set()),
-        ({"copies": 0.2}, {"poisoning:copies"}),
-        ({"copies": 0.2, "copies_before": 0.16}, set()),
+        ({"labels": Labels(*WINDOW, 360, 0.3, 0.3, (0.11, 0.4))}, {"poisoning:labels"}),
+        ({"labels": Labels(*WINDOW, 360, 0.3, 0.3, (0.09, 0.4))}, set()),
+        ({"labels": Labels(*WINDOW, 360, 0.3, 0.3, (0.2, 0.4)), "usual": 0.2}, set()),
+        ({"labels": None}, set()),
+        ({"copies": Copies(*WINDOW, 0.2, 0.0)}, {"poisoning:copies"}),
+        ({"copies": Copies(*WINDOW, 0.2, 0.16)}, set()),
     ],
     ids=["clean", "flips", "by chance", "as before", "cannot tell", "copies", "copies as before"],
 )
@@ -134,5 +141,7 @@ def test_poisoning(changes, refused):
 
 def test_the_bounds_are_the_models_own():
     tight = Gates(poisoning=PoisoningGate(max_flipped=0.0, max_duplicates=0.0))
-    results = poisoning.judge(measured(poisoning=replace(CLEAN, usual=0.0, interval=(0.001, 0.1))), tight)
+    results = poisoning.judge(
+        measured(poisoning=replace(CLEAN, usual=0.0, labels=Labels(*WINDOW, 360, 0.6, 0.02, (0.001, 0.1)))), tight
+    )
     assert not any(result.passed for result in results)
