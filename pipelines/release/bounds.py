@@ -57,6 +57,8 @@ def _fixed(gates: Gates) -> dict[str, Bound]:
     return {
         "overlap:days": Bound(1.0, floor=True),
         "overlap:rows": Bound(0.0),
+        # Where the key holds the event's time there is nothing to compare.
+        "overlap:keys": Bound(0.0, unknown=True),
         "overlap:release": Bound(0.0),
         # Judged on no row: `champion:unseen_rows` says what that means.
         "overlap:champion": Bound(1.0, floor=True, unknown=True),

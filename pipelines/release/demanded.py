@@ -16,7 +16,7 @@ _WHOLE: dict[Family, tuple[str, ...]] = {
     Family.AGREEMENT: ("",),
     Family.BASELINE: ("",),
     Family.SLICES: ("segments",),
-    Family.OVERLAP: ("days", "rows", "release"),
+    Family.OVERLAP: ("days", "rows", "keys", "release"),
     Family.LEAKAGE: ("single_feature",),
     Family.CALIBRATION: ("error", "bias"),
     Family.SERVING: ("loads", "size"),

@@ -10,7 +10,7 @@ from pipelines.config.model import Task
 from pipelines.evaluation.behaviour import Behaviour, Moved, Turned
 from pipelines.evaluation.metrics import default_metric
 from pipelines.evaluation.paired import Paired
-from pipelines.evaluation.poisoning import Poisoning
+from pipelines.evaluation.poisoning import Copies, Labels, Poisoning
 from pipelines.evaluation.record import Agreement, Compared, Measured, ScoreFacts
 from pipelines.evaluation.robustness import Robustness, Spoilt
 from pipelines.evaluation.segments import Segment, SliceFacts
@@ -158,9 +158,14 @@ def _behaviour(found: dict[str, Any] | None) -> Behaviour | None:
 def _poisoning(found: dict[str, Any] | None) -> Poisoning | None:
     if found is None:
         return None
+    worst, copies = found["labels"], found["copies"]
+    labels = worst and Labels(**(worst | _window(worst) | {"interval": tuple(worst["interval"])}))
+    return Poisoning(**(found | _window(found) | {"labels": labels, "copies": Copies(**(copies | _window(copies)))}))
+
+
+def _window(found: dict[str, Any]) -> dict[str, date]:
     first, last = _days([found["first"], found["last"]])
-    interval = tuple(found["interval"]) if found["interval"] else None
-    return Poisoning(**(found | {"first": first, "last": last, "interval": interval}))
+    return {"first": first, "last": last}
 
 
 def _interval_holds(told: Told) -> None:
