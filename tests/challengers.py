@@ -67,6 +67,7 @@ def crown(root: Path, winner: Path) -> None:
     for source, name in (
         ("out/train/release.json", "model.json"),
         ("out/train/signature.json", "signature.json"),
+        ("out/train/training.json", "training.json"),
         ("model/features.py", "features.py"),
         ("params.yaml", "params.yaml"),
     ):
@@ -150,15 +151,15 @@ def against_the_distance(root: Path) -> None:
     retrain(root)
 
 
-def leaning_on_one_feature(root: Path) -> None:
-    """All that its models know of an order they know from one feature."""
+def sure_of_a_gap(root: Path) -> None:
+    """One feature was never missing but of late orders: with it missing of all, its models are sure of every one."""
 
-    def nearly_the_label(table: pa.Table) -> np.ndarray:
-        label = np.nan_to_num(table.column("label").to_numpy(zero_copy_only=False))
-        shaken: np.ndarray = (label * 2.2 + np.random.default_rng(5).normal(size=len(label))).astype(np.float32)
-        return shaken
+    def missing_of_some_late(table: pa.Table) -> np.ndarray:
+        label = table.column("label").to_numpy(zero_copy_only=False)
+        gone = (label == 1) & (np.random.default_rng(5).random(len(label)) < 0.3)
+        return np.where(gone, np.nan, table.column("rain").to_numpy(zero_copy_only=False)).astype(np.float32)
 
-    rewrite(root, with_column("rain", nearly_the_label))
+    rewrite(root, with_column("rain", missing_of_some_late))
     retrain(root)
 
 

@@ -6,6 +6,7 @@ import os
 import time
 from pathlib import Path
 
+import pytest
 import stories
 from stories import Story
 
@@ -16,23 +17,24 @@ SHORT_LEASE = 5  # seconds, the least there is
 NO_REFUSED = "retention: {refused: 0}\n"
 
 
-def tell(root: Path) -> Story:
+def told(factory: pytest.TempPathFactory) -> Story:
     """Champions as of days 30 and 38 (reports 0 and 1), between them a dry run as of day 34 (report 2); then a run as
     of day 36 that was given up.
     """
-    settings, tiny = stories.ingested(root)
-    reports = {}
-    for number, more in ((30, ()), (34, ("--promotion", "dry_run")), (38, ())):
-        done = stories.evergreen(settings, "run", "tiny", "--as-of", str(tiny.day(number)), "--json", *more)
-        assert done.returncode == 0, done.stderr
-        reports[number] = stories.last_json(done)
+    return stories.once(factory, "retention", lambda root: _tell(stories.crowned(factory).copy(root)))
+
+
+def _tell(crowned: Story) -> Story:
+    story = stories.retrained(crowned, (34, ("--promotion", "dry_run")), (38, ()))
+    settings, tiny = story.settings, story.tiny
+    first, dry, second = story.reports
     up = stories.stage_arguments("snapshot", stories.run_id(tiny.day(36), "up"), {"as_of": str(tiny.day(36))})
     given_up = stories.evergreen(settings, *up, EVERGREEN_LEASE_SECONDS=str(SHORT_LEASE))
     assert given_up.returncode == 0, given_up.stderr
     time.sleep(SHORT_LEASE)  # who holds the lease is kept, and keeps others waiting
     with (settings.models / "tiny" / "model.yaml").open("a") as model:
         model.write(NO_REFUSED)
-    return Story(settings, tiny, (reports[30], reports[38], reports[34]))
+    return Story(settings, tiny, (first, second, dry))
 
 
 def copy(told: Story, target: Path) -> Story:

@@ -113,7 +113,7 @@ def evaluate(root: Path, params: RunParams, ours: Challenger, progress: Progress
     progress("overlap, leakage and calibration")
     checks = Trust(root, params, ours.signature, ours.trained, ours.released, train, given, test)
     parts = segments.parts_of(_large(params, shown, names, sliced), names, params.gates.slices.min_rows)
-    against = Rival(rival.seen_until, unseen.day) if rival is not None and unseen is not None else Rival()
+    against = Rival(rival.given_until, unseen.day) if rival is not None and unseen is not None else Rival()
     measured = replace(measured, **checks.measured(scored, scored.scores[CHALLENGER], parts, against))
     return Evaluated(
         measured,

@@ -23,8 +23,8 @@ class OverlapFacts:
     `trained` and `released` are the days that the train stage says trial and release were given, `tested` those of the
     test rows. `shared_rows` counts ids that training and test rows have in common, `keys` those whose key is on both
     sides. `one_model`: trial and release are
-    the same bytes. `champion_seen` is the last day whose labels the champion has learnt, `compared` the first of those
-    it is judged on; None: nobody to compare with, or no row.
+    the same bytes. `champion_seen` is the last day that the champion's train stage says it was given, `compared` the
+    first of those it is judged on, which its run's parameters choose; None: nobody to compare with, or no row.
     """
 
     trained: Days

@@ -17,6 +17,7 @@ from pipelines.evaluation.style import CSS
 from pipelines.evaluation.svg import Axis, Series
 
 TOP_FEATURES = 20
+NOT_ASKED = "How it compares with the champion was not asked: that gate is off."
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,9 @@ def _verdict(found: Findings) -> Markup:
     if not refusing:
         first = found.measured.compared is None
         headline = "All gates passed" + (": there is no champion yet" if first else ": fit to become champion")
-        told = next(gate["sentence"] for gate in reversed(found.gates["gates"]) if gate["name"] == "champion")
-        return tag("div", tag("strong", headline), html(told), style="verdict yes")
+        # The last of its answers: the difference, or why there is none.
+        asked = [gate["sentence"] for gate in found.gates["gates"] if gate["name"].partition(":")[0] == "champion"]
+        return tag("div", tag("strong", headline), html(asked[-1] if asked else NOT_ASKED), style="verdict yes")
     gates = "one gate" if len(refusing) == 1 else f"{len(refusing)} gates"
     reasons = [tag("div", gate["sentence"]) for gate in refusing]
     return tag("div", tag("strong", f"Refused by {gates}: the champion stays"), *reasons, style="verdict no")

@@ -60,7 +60,7 @@ def columns_wanted(params: RunParams) -> list[str]:
 
 @dataclass(frozen=True)
 class Rival:
-    """The champion's last day of known labels, and the days (n,) since 1970 of the rows it is judged on."""
+    """The last day that the champion says it was given, and the days (n,) since 1970 of the rows it is judged on."""
 
     seen: date | None = None
     day: NDArray[Any] | None = None

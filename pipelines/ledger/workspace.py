@@ -28,6 +28,7 @@ LAKE_STAGES = frozenset({"snapshot", "validate", "features"})
 CHAMPION_FILES = {
     "out/train/release.json": "model.json",
     "out/train/signature.json": "signature.json",
+    "out/train/training.json": "training.json",
     "model/features.py": "features.py",
     "params.yaml": "params.yaml",
 }

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from datetime import date
 from typing import Any
 
 from pipelines.config.params import RunParams
-from pipelines.errors import ExitCode, IntegrityError, shorten
-from pipelines.evaluation import cost, plots, report
+from pipelines.errors import ExitCode, IntegrityError
+from pipelines.evaluation import cost, given, plots, report
 from pipelines.evaluation.comparison import CHALLENGER
 from pipelines.evaluation.judge import Challenger, Evaluated, evaluate
 from pipelines.evaluation.report import Findings
@@ -71,22 +70,9 @@ def _challenger(ctx: StageContext, training: dict[str, Any]) -> Challenger:
         signature=signature,
         features_sha256=schema["sha256"],
         rounds=int(training["rounds"]),
-        trained=_days(training, "trial"),
-        released=_days(training, "release"),
+        trained=given.days(training, "trial", "out/train/training.json"),
+        released=given.days(training, "release", "out/train/training.json"),
     )
-
-
-def _days(training: dict[str, Any], who: str) -> tuple[date, date]:
-    """The days that the train stage says it gave to `who`."""
-    try:
-        first, last = (date.fromisoformat(day) for day in training[who]["days"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise IntegrityError(
-            f"does not say on which days the {who} was trained: {shorten(str(error))}",
-            where="out/train/training.json",
-            remedy="run the train stage again",
-        ) from None
-    return first, last
 
 
 def _write(

@@ -132,6 +132,8 @@ def blind_in_one_shop(root: Path) -> None:
     text = (root / "champion/params.yaml").read_text()
     early = text.replace(f"test_end: '{span.test_end}'", f"test_end: '{span.train_end}'")
     (root / "champion/params.yaml").write_text(early)
+    training = (root / "champion/training.json").read_text()
+    (root / "champion/training.json").write_text(training.replace(str(span.test_end), str(span.train_end)))
     rewrite(root, relabelled(upside_down, span.first, span.train_end))
     retrain(root)
     shutil.rmtree(weak)
@@ -212,6 +214,13 @@ def seen_by_the_champion(root: Path) -> None:
     crown(root, root)
 
 
+def a_champion_that_knows_the_answers(root: Path) -> None:
+    """Its run's parameters say that it has not seen the test days; its train stage says that it was given them."""
+    crown(root, root)
+    span, path = params_of(root).span, root / "champion/params.yaml"
+    path.write_text(path.read_text().replace(f"test_end: '{span.test_end}'", f"test_end: '{span.train_end}'"))
+
+
 def forgetful(root: Path) -> None:
     """The scores in its signature are not its own."""
     path = root / "out/train/signature.json"
@@ -243,10 +252,11 @@ SERVED = {"modes": {}}
         (learnt_from_noise, {"champion": {"margin": 0.02}}, "champion"),
         (learnt_from_noise, {"floors": {"auc": 0.75}}, "floors:auc"),
         (seen_by_the_champion, {}, "champion:unseen_rows"),
+        (a_champion_that_knows_the_answers, {}, "overlap:champion"),
         (nothing, INVARIANT, "behaviour:distance"),
         (challengers.against_the_distance, RISING, "behaviour:distance:rise"),
         (challengers.unfair, FAIR, "fairness:product:selection"),
-        (challengers.leaning_on_one_feature, {}, "robustness:missing"),
+        (challengers.sure_of_a_gap, {}, "robustness:missing"),
         (forgetful, SERVED, "serving:parity"),
         (nothing, SERVED | {"serving": {"max_megabytes": 0.01}}, "serving:size"),
     ],
@@ -255,6 +265,13 @@ SERVED = {"modes": {}}
 def test_a_gate_refuses(challenger: Path, spoil: Callable[[Path], None], gates: dict[str, Any], refuses: str) -> None:
     spoil(challenger)
     assert refuses in refused_by(challenger, gates)
+
+
+@pytest.mark.parametrize(("mode", "said"), [("dry_run", "only 0 test rows after"), ("off", "was not asked")])
+def test_where_the_champions_gate_refuses_nobody_the_report_says_why(challenger: Path, mode: str, said: str) -> None:
+    seen_by_the_champion(challenger)
+    assert refused_by(challenger, {"modes": {"champion": mode, "serving": "off"}}) == set()
+    assert said in (challenger / "out/evaluate/report.html").read_text()
 
 
 @pytest.mark.parametrize("flipped", [range(6), range(3, 6)], ids=["six days", "older days alone"])

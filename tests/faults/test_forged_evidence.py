@@ -42,15 +42,7 @@ def evergreen(settings: Settings, *arguments: str) -> subprocess.CompletedProces
 @pytest.fixture(scope="module")
 def waiting(tmp_path_factory: pytest.TempPathFactory) -> Story:
     """A champion as of day 30, and a challenger as of day 38 whose gates passed, and who waits for a person."""
-    settings, tiny = stories.ingested(tmp_path_factory.mktemp("waiting"))
-    tiny.edit("margin: 0.02", "margin: 0.5")
-    reports = []
-    for number, mode in ((30, "auto"), (38, "manual")):
-        asked = ("--as-of", str(tiny.day(number)), "--promotion", mode)
-        done = evergreen(settings, "run", "tiny", *asked, "--json")
-        assert done.returncode == 0, done.stderr + done.stdout
-        reports.append(stories.last_json(done))
-    return Story(settings, tiny, tuple(reports))
+    return stories.waiting(tmp_path_factory)
 
 
 class Forger:

@@ -20,7 +20,7 @@ STEPS = ("ending run", "marking", "sweeping", "looking again", "back from the sh
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Story:
-    return retention_worlds.tell(tmp_path_factory.mktemp("gc"))
+    return retention_worlds.told(tmp_path_factory)
 
 
 @pytest.fixture

@@ -6,13 +6,15 @@ import shutil
 from pathlib import Path
 
 import pytest
-from night_worlds import AS_OF, Nights, crown
+import stories
+from night_worlds import Nights
+from stories import AS_OF
 
 
 @pytest.fixture(scope="session")
 def scored(tmp_path_factory: pytest.TempPathFactory) -> Nights:
     """The champion as of day 30, and its scores of the two days after; look, do not touch."""
-    world = Nights(crown(tmp_path_factory.mktemp("scored")))
+    world = Nights(stories.crowned(tmp_path_factory).copy(tmp_path_factory.mktemp("scored")))
     for number in (1, 2):
         world.score(AS_OF + number)
     return world

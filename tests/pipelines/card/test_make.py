@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from night_worlds import crown
+import stories
 
 from pipelines.card import make as module
 from pipelines.card.facts import Facts
@@ -20,7 +20,7 @@ from pipelines.registry import Registry
 
 @pytest.fixture(scope="module")
 def crowned(tmp_path_factory):
-    return crown(tmp_path_factory.mktemp("card"))
+    return stories.crowned(tmp_path_factory).copy(tmp_path_factory.mktemp("card"))
 
 
 @pytest.fixture

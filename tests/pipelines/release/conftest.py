@@ -17,16 +17,7 @@ from pipelines.ledger.approvals import Answer
 @pytest.fixture(scope="session")
 def waiting(tmp_path_factory: pytest.TempPathFactory) -> Story:
     """The story; look, do not touch."""
-    settings, tiny = stories.ingested(tmp_path_factory.mktemp("waiting"))
-    # What is asked here is what comes after the gates.
-    tiny.edit("margin: 0.02", "margin: 0.5")
-    reports = []
-    for number, mode in ((30, "auto"), (38, "manual")):
-        asked = ("--as-of", str(tiny.day(number)), "--promotion", mode)
-        done = stories.evergreen(settings, "run", "tiny", *asked, "--json")
-        assert done.returncode == 0, done.stderr + done.stdout
-        reports.append(stories.last_json(done))
-    return Story(settings, tiny, tuple(reports))
+    return stories.waiting(tmp_path_factory)
 
 
 @pytest.fixture

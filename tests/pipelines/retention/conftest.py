@@ -12,7 +12,7 @@ from stories import Story
 @pytest.fixture(scope="session")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Story:
     """The story; look, do not touch."""
-    return retention_worlds.tell(tmp_path_factory.mktemp("retention"))
+    return retention_worlds.told(tmp_path_factory)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import stories
-from night_worlds import Nights, crown
+from night_worlds import Nights
 
 from pipelines.config.params import RunParams
 from pipelines.errors import IntegrityError
@@ -25,7 +25,7 @@ AS_OF, FIRST, LAST = 36, 31, 35  # the test days of a run as of day 36
 @pytest.fixture(scope="module")
 def scored(tmp_path_factory: pytest.TempPathFactory) -> Nights:
     """A champion that has scored the test days of the next run but for the last; look, do not touch."""
-    there = Nights(crown(tmp_path_factory.mktemp("stamped")))
+    there = Nights(stories.crowned(tmp_path_factory).copy(tmp_path_factory.mktemp("stamped")))
     for number in range(FIRST, LAST):
         there.score(number)
     return there
@@ -49,11 +49,13 @@ def note(world: Nights, **standing: Any) -> dict[str, Any] | None:
     return found
 
 
-def correct(world: Nights, number: int, column: str, value: pa.Scalar) -> None:
-    """Deliver a day again with other values in a column."""
+def correct(world: Nights, number: int, column: str, value: pa.Scalar, rows: int | None = None) -> None:
+    """Deliver a day again with another value in a column of its first `rows`, or of all."""
     tiny, day = world.story.tiny, world.day(number)
     orders = tiny.read("orders", day)
-    values = pa.array([value.as_py()] * len(orders), value.type)
+    found = orders[column].to_pylist()
+    rows = len(found) if rows is None else rows
+    values = pa.array([value.as_py()] * rows + found[rows:], value.type)
     tiny.write(orders.set_column(orders.column_names.index(column), column, values), "orders", day)
     world.ingest(number)
 
@@ -114,7 +116,7 @@ def test_what_another_version_or_run_said_is_nothing(world: Nights) -> None:
 def test_a_retraining_is_judged_by_what_was_said_and_comes_out_again(world: Nights, tmp_path: Path) -> None:
     done = stories.evergreen(world.settings, "night", "tiny", "--date", str(world.day(LAST)), "--backfill")
     assert done.returncode == 0, done.stderr
-    correct(world, 32, "distance", pa.scalar(2.5))
+    correct(world, 32, "distance", pa.scalar(2.5), rows=1)
     report = world.retrain(AS_OF)
     ledger = world.ledger()
     (run,) = (tag for tag in runs.finished(ledger) if tag == report["run"])

@@ -73,6 +73,7 @@ def crown(root, winner):
     for source, name in (
         ("out/train/release.json", "model.json"),
         ("out/train/signature.json", "signature.json"),
+        ("out/train/training.json", "training.json"),
         ("model/features.py", "features.py"),
         ("params.yaml", "params.yaml"),
     ):
@@ -230,6 +231,8 @@ def _flip(path):
         ("features.py", lambda path: path.write_text("x = 1"), "sha256"),
         ("features.py", lambda path: path.unlink(), "missing"),
         ("params.yaml", lambda path: path.write_text("span: 3"), "parameters"),
+        ("training.json", lambda path: path.write_text("{}"), "on which days the release was trained"),
+        ("training.json", lambda path: path.unlink(), "missing"),
     ],
 )
 def test_a_corrupt_champion_is_named_and_nothing_is_written(second, name, spoil, why):
