@@ -58,7 +58,9 @@ def asked(airflow: Airflow) -> str:
 
 
 def question(airflow: Airflow, run: str) -> dict[str, Any] | None:
-    """What the approval asks, once it waits."""
+    """What the approval asks, once it waits: an answer that Airflow takes before is kept, and never wakes the task."""
+    if states(airflow, run).get("approval") != "awaiting_input":
+        return None
     path = f"/dags/{PROMOTE}/dagRuns/{quote(run, safe='')}/taskInstances/approval/-1/hitlDetails"
     return airflow._ask("GET", path, none_on=404)
 
