@@ -15,8 +15,9 @@ from support import TinyModel, write_tiny_model
 from pipelines.config import settings as configuration
 from pipelines.config.settings import Settings
 
-# Processes that tests start would be traced too, and a retraining be 1.7 times as slow: `make coverage` does so.
-if "COVER_CHILDREN" not in os.environ:
+# What tests start would be traced like the process of pytest's own that starts it, and a retraining be 1.7 times as
+# slow: `make coverage` does so.
+if "COVER_CHILDREN" not in os.environ and "PYTEST_XDIST_WORKER" in os.environ:
     for _name in ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"):
         os.environ.pop(_name, None)
 

@@ -40,9 +40,9 @@ class Champion:
     signature: Signature
     features_py: Path
     seen_until: date
-    given_until: date
     tables: dict[str, Table]
     label: Label
+    given_until: date
 
     def shares_features(self, params: RunParams, features_sha256: str) -> bool:
         """Whether the feature table of the run of `params` is also this champion's."""

@@ -30,7 +30,8 @@ LONG_AGO = [(START - EPOCH).days + number for number in range(DAYS)]
 def champion(**signature: Any) -> Champion:
     made: Any = None  # its booster and tables are not looked at
     said = feature_tables.signature(**signature)
-    return Champion(3, "one", made, said, Path("features.py"), START - timedelta(days=1), {}, made)
+    seen = START - timedelta(days=1)
+    return Champion(3, "one", made, said, Path("features.py"), seen, {}, made, seen)
 
 
 def row_ids(first: int = 0, last: int = DAYS) -> np.ndarray:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import stories
-from night_worlds import AS_OF, Nights
+from night_worlds import Nights
+from stories import AS_OF
 
 from pipelines.errors import IntegrityError
 from pipelines.ledger import nights
