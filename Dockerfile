@@ -47,6 +47,9 @@ RUN chmod -R a+rX /opt/evergreen \
     && /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/evergreen/pipelines
 
 FROM runtime AS tasks
+# `promote` and `rollback` sign with ssh-keygen, where the promoter's secrets hold a key.
+RUN command -v ssh-keygen >/dev/null || { apt-get update \
+    && apt-get install --yes --no-install-recommends openssh-client && rm -rf /var/lib/apt/lists/*; }
 COPY --from=tasks-venv /opt/venv /opt/venv
 COPY --from=tasks-project /opt/evergreen /opt/evergreen
 ARG VERSION=0

@@ -13,7 +13,7 @@ EDITABLE := $(UV) pip install --quiet --python $(BIN)/python --no-deps --no-buil
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-package nvidia-nccl-cu12 \
 	--custom-compile-command "make lock"
 # zc-lockfile names setuptools and does not use it; MLflow draws, runs projects in Docker and queues jobs with the others.
-LOCK_TASKS := $(LOCK) $(addprefix --no-emit-package ,setuptools matplotlib contourpy cycler fonttools kiwisolver pillow \
+LOCK_TASKS := $(LOCK) $(addprefix --no-emit-package ,setuptools \
 	docker skops prettytable) requirements-tasks.txt
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 GIT_SHA = $(shell git describe --always --abbrev=40 --dirty)
@@ -24,7 +24,7 @@ IMAGE_ARGS = $(if $(BASE),--build-arg BASE=$(BASE)) $(if $(NETWORK),--network=$(
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env dev demo up down stack stack-down stack-demo test test-stack test-faults lint bench lock images clean
+.PHONY: help env dev demo up down stack stack-down stack-demo test coverage test-stack test-faults lint bench lock images clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -60,10 +60,18 @@ stack-demo: stack ## the story of `make demo` on the stack
 	@$(BIN)/evergreen stack-lake
 	@$(COMPOSE) run --rm demo
 
+# In the order of the folders, so that what waits for servers comes first; one process more than there are processors,
+# for then some wait.
+COVERED = @$(BIN)/coverage erase; \
+	$(BIN)/coverage run -m pytest -n $$(( $$(nproc) < 8 ? $$(nproc) + 1 : 8 )) --dist loadscope --no-loadscope-reorder \
+	$(ARGS); status=$$?; $(BIN)/coverage combine --quiet; $(BIN)/coverage report; exit $$status
+
 test: dev ## every test that needs no root, with the coverage of pipelines/; ARGS="tests/dags -k form" for some
-	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -n logical --maxprocesses 8 --dist loadscope $(ARGS); status=$$?; \
-	$(BIN)/coverage combine --quiet; $(BIN)/coverage report; exit $$status
+	$(COVERED)
+
+coverage: export COVER_CHILDREN = 1
+coverage: dev ## the same tests, counting too what is run by the processes that they start: half as slow again
+	$(COVERED)
 
 STACK = @[ "$$(id -u)" = 0 ] || { echo "this starts a Docker engine and real servers: run it as root on Debian"; exit 1; }; \
 	$(BIN)/python -m pytest $(if $(findstring tests/,$(ARGS)),,tests/stack) --timeout 1200 -o timeout_func_only=true \

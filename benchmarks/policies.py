@@ -1,8 +1,10 @@
 """The shipped policy against schedules with as many retrainings, on flights and on a world whose changes are known.
 
-Everything is replayed with the product's own code: 90 days of training data, labels a day late, gates, and a first
-champion as of ten days in turn. The lower 90 % bound is the 10 % quantile over resamples of fortnights of days (moving
-blocks), for the days of a fortnight share their weather and their champion; the 5 % quantile stands in the notes.
+Everything is replayed with the product's own code: 90 days of training data, labels a day late, and a first champion as
+of ten days in turn; plainly, where every challenger is promoted, and with the product's gates, which hold schedules
+and policy back in different weeks and blur what retraining itself is worth. A lower bound is the 5 % quantile over
+resamples of fortnights of days (moving blocks), for the days of a fortnight share their weather and their champion; the
+notes have the 10 % quantile too.
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ class Against:
     """The policy against schedules with as many retrainings, in the mean over starts.
 
     `share`: per cent of nightly's retrainings; `gain` and `same`: per cent of what nightly gains over never, by the
-    policy and by the schedule; `points` between them, by start, and their lower bounds (90 and 95 %).
+    policy and by the schedule; `points` between them, by start, and their lower bounds (10 and 5 % quantiles).
     """
 
     retrainings: float
@@ -70,9 +72,9 @@ def policies(work: Path) -> Result:
     for name, (world, (first, last)) in worlds.items():
         print(f"  {name}: {pool.make(world, nights(first, last - timedelta(days=1)), _jobs(), _bar)} made", flush=True)
         shown = run(world, Asked(first, last, SHOWN, STARTS), plans(world.model, SHOWN))
-        found = against(world, first, last)
-        targets += _targets(name, found)
-        notes += _notes(name, shown, found, against(world, first, last, gated=False))
+        gated, plain = against(world, first, last), against(world, first, last, gated=False)
+        targets += _targets(name, gated, plain)
+        notes += _notes(name, shown, gated, plain)
         detail[name] = shown.to_json()["policies"]
         if name == "flights":
             notes += _halves(world)
@@ -157,22 +159,23 @@ def _world(name: str, models: Path, lake: Path, work: Path, last: date, train_da
     return world_of(settings, name, model, _say)
 
 
-def _targets(name: str, found: Against) -> list[Target]:
-    mean = fmean(found.points)
-    return [
-        Target(f"{name}: retrainings, of nightly's", found.share, MOST_SHARE, "%"),
-        Target(
-            f"{name}: points over a schedule with as many, short of {LEAST_POINTS:.0f}",
-            max(0.0, LEAST_POINTS - mean),
-            0,
-            "",
-        ),
-        Target(f"{name}: their lower 90 % bound, short of 0", max(0.0, -found.low[0]), 0, ""),
-        Target(f"{name}: points over a schedule with as many", mean, None, ""),
+def _targets(name: str, gated: Against, plain: Against) -> list[Target]:
+    targets = [
+        Target(f"{name}, plain: lower bound (5 % quantile) of the points, short of 0", max(0.0, -plain.low[1]), 0, ""),
+        Target(f"{name}, gated: lower bound (5 % quantile) of the points", gated.low[1], None, ""),
     ]
+    for how, found in (("plain", plain), ("gated", gated)):
+        mean = fmean(found.points)
+        short = max(0.0, LEAST_POINTS - mean)
+        targets += [
+            Target(f"{name}, {how}: retrainings, of nightly's", found.share, MOST_SHARE, "%"),
+            Target(f"{name}, {how}: points over a schedule with as many, short of {LEAST_POINTS:.0f}", short, 0, ""),
+            Target(f"{name}, {how}: points over a schedule with as many", mean, None, ""),
+        ]
+    return targets
 
 
-def _notes(name: str, shown: Comparison, gated: Against, free: Against) -> list[str]:
+def _notes(name: str, shown: Comparison, gated: Against, plain: Against) -> list[str]:
     table = "; ".join(
         f"{row.name} {row.retrainings:.1f} retrainings, {row.promoted:.1f} promoted, gain {100 * (row.gain or 0):.1f} %"
         for row in shown.rows
@@ -182,7 +185,7 @@ def _notes(name: str, shown: Comparison, gated: Against, free: Against) -> list[
     days = f"{shown.asked.first} to {shown.asked.last}"
     return [
         f"{name}, {days}: never {never:.4f}, nightly {nightly:.4f} from the first start. {table}.",
-        *(f"{name}, {how}: {_sentence(found)}" for how, found in (("gated", gated), ("without gates", free))),
+        *(f"{name}, {how}: {_sentence(found)}" for how, found in (("gated", gated), ("plain", plain))),
     ]
 
 
@@ -200,7 +203,7 @@ def _sentence(found: Against) -> str:
     return (
         f"{found.retrainings:.1f} retrainings ({found.share:.1f} % of nightly's), gain {found.gain:.1f} % against "
         f"{found.same:.1f} % by the schedule: {fmean(found.points):+.1f} points, by start {min(found.points):.1f} to "
-        f"{max(found.points):.1f}, lower 90 % bound {found.low[0]:.1f} (95 %: {found.low[1]:.1f})."
+        f"{max(found.points):.1f}, lower bound {found.low[1]:.1f} (10 % quantile: {found.low[0]:.1f})."
     )
 
 

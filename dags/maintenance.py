@@ -1,9 +1,10 @@
 """Sees to what nobody waits for: every ten minutes, for all models.
 
 `wake` announces retrainings that are asked for in a ledger and that no run has claimed: an event of Airflow may get
-lost, a request does not. `send` sends the alerts that wait in the ledgers. `reap` removes task containers: ended ones
-after ten minutes, running ones past their deadline. A task removes its own container; this one is for what is left
-where a worker was killed and its task not tried again.
+lost, a request does not; and rollbacks that a night has asked for. `compare` starts `<model>__reconcile` once an hour.
+`send` sends the alerts that wait in the ledgers. `reap` removes task containers: ended ones after ten minutes, running
+ones past their deadline. A task removes its own container; this one is for what is left where a worker was killed and
+its task not tried again.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk import DAG
 from evergreen_dags import TAG
 from evergreen_reaper import ReapTask
-from evergreen_upkeep import SendTask, WakeTask
+from evergreen_upkeep import CompareTask, SendTask, WakeTask
 
 with DAG(
     "evergreen__maintenance",
@@ -30,4 +31,5 @@ with DAG(
 ):
     ReapTask(task_id="reap")
     WakeTask(task_id="wake")
+    CompareTask(task_id="compare")
     SendTask(task_id="send")

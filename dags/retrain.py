@@ -81,7 +81,7 @@ def build(name: str, model: Model) -> DAG:
     with DAG(f"{name}__retrain", params=params(model), schedule=schedule, **dag_arguments(name, model, __doc__)) as dag:
         snapshot = stage_task(name, model, "snapshot", calls.snapshot(name))
         middle = [stage_task(name, model, stage, calls.continued) for stage in MIDDLE]
-        register = stage_task(name, model, "register", calls.register, announces="challenger")
+        register = stage_task(name, model, "register", calls.register(model), announces="challenger")
         chain(snapshot, *middle, register)
     return dag
 

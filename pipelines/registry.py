@@ -74,7 +74,7 @@ class Registry:
 
     def log(self, entry: Entry) -> str:
         """The id of the MLflow run that holds `entry`, written now unless it is already complete."""
-        with self._client() as client:
+        with self.client() as client:
             experiment = self._experiment(client, entry.model)
             run = self._find_run(client, experiment, entry.tag)
             if run is not None and run.info.status == "FINISHED":
@@ -87,7 +87,7 @@ class Registry:
     def register(self, entry: Entry) -> int:
         """The version of `entry`'s model in the registry, created now unless its run already has one."""
         run_id = self.log(entry)
-        with self._client() as client:
+        with self.client() as client:
             known = _version_of(client, entry.model, entry.tag)
             if known is not None:
                 return known
@@ -106,25 +106,36 @@ class Registry:
 
     def version_of(self, model: str, tag: str) -> int | None:
         """The version registered for ledger tag `tag`, or None."""
-        with self._client() as client:
+        with self.client() as client:
             return _version_of(client, model, tag)
 
     def tag_of(self, model: str, version: int) -> str | None:
         """The ledger tag of version `version`, or None where there is no such version."""
-        with self._client() as client:
+        with self.client() as client:
             found = client.search_model_versions(f"name='{model}'", max_results=1000)
             return next((item.tags.get(LEDGER_TAG) for item in found if int(item.version) == version), None)
 
     def set_alias(self, model: str, alias: str, version: int) -> None:
         """Points `alias` at `version`; the ledger has decided, MLflow only shows it."""
-        with self._client() as client:
+        with self.client() as client:
             client.set_registered_model_alias(model, alias, str(version))
 
     def aliases(self, model: str) -> dict[str, int]:
         """The aliases of `model`; empty where it has no version yet."""
-        with self._client() as client:
+        with self.client() as client:
             found = client.search_registered_models(f"name='{model}'")
             return {alias: int(version) for item in found for alias, version in item.aliases.items()}
+
+    def fetch(self, folder: str, name: str, target: Path) -> Path | None:
+        """The artifact `name` of the artifact address `folder`, brought to below `target`; None where there is none."""
+        with self.client():
+            from mlflow import artifacts
+
+            there = artifacts.list_artifacts(artifact_uri=folder, tracking_uri=self.uri) or []
+            if not any(item.path.rpartition("/")[2] == name for item in there):
+                return None
+            place = f"{folder.rstrip('/')}/{name}"
+            return Path(artifacts.download_artifacts(artifact_uri=place, dst_path=str(target), tracking_uri=self.uri))
 
     def _experiment(self, client: MlflowClient, model: str) -> str:
         found = client.get_experiment_by_name(model)
@@ -159,7 +170,8 @@ class Registry:
         return next((item for item in found if item.status.value == "READY"), None)
 
     @contextmanager
-    def _client(self) -> Iterator[MlflowClient]:
+    def client(self) -> Iterator[MlflowClient]:
+        """MLflow's own client, quiet and logged in, for the block; its faults become ours."""
         os.environ.update({key: value for key, value in _QUIET.items() if key not in os.environ})
         import logging
 

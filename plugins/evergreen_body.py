@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from evergreen_engine import DEADLINE_LABEL, STOP_SECONDS, TASK_LABEL
 from evergreen_runtime import Job
 
+from pipelines.config.names import PROMOTER_STEPS
 from pipelines.config.resources import size_bytes
 from pipelines.config.settings import TASK_HOME, Settings, task_environment
 
@@ -65,7 +66,7 @@ def _host(client: APIClient, settings: Settings, job: Job) -> dict[str, Any]:
     from docker.types import DeviceRequest, LogConfig, Mount
 
     containers, allowed = settings.containers, job.allowance
-    volume = containers.promote_volume if job.stage == "promote" else containers.volume
+    volume = containers.promote_volume if job.stage in PROMOTER_STEPS else containers.volume
     memory = size_bytes(allowed.memory)
     tmp = f"rw,noexec,nosuid,nodev,mode=1777,size={size_bytes(allowed.tmp)}"
     host: dict[str, Any] = client.create_host_config(

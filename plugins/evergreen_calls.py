@@ -11,6 +11,7 @@ from evergreen_tasks import Call, asset
 
 from pipelines.config import names, settings
 from pipelines.config.load import find_model, load_model
+from pipelines.config.model import Model
 from pipelines.config.names import Promotion
 from pipelines.errors import ConfigError, NothingToDo
 
@@ -21,6 +22,7 @@ CallOf = Callable[["Context"], Call]
 RETRAIN_KEYS = ("as_of", "train_days", "test_days", "promotion", "hpo_trials", "note")
 INGEST_KEYS = ("from", "to")
 PROMOTE_KEYS = ("run",)
+ROLLBACK_KEYS = ("to", "reason")
 
 
 def params_of(context: Context, known: tuple[str, ...]) -> Mapping[str, Any]:
@@ -64,9 +66,14 @@ def continued(context: Context) -> Call:
     return Call(run=_run(context["ti"].xcom_pull(task_ids="snapshot"), "snapshot"))
 
 
-def register(context: Context) -> Call:
-    """As `continued`; in manual mode the challenger waits for a person and is announced to nobody."""
-    return replace(continued(context), announce=context["params"]["promotion"] != Promotion.MANUAL)
+def register(model: Model) -> CallOf:
+    """As `continued`; in manual mode the challenger is announced where `<model>__promote` asks a person."""
+
+    def call(context: Context) -> Call:
+        manual = Promotion(context["params"]["promotion"]) is Promotion.MANUAL
+        return replace(continued(context), announce=not manual or model.promotion is Promotion.MANUAL)
+
+    return call
 
 
 def promote(model: str) -> CallOf:
@@ -86,6 +93,30 @@ def promote(model: str) -> CallOf:
         return Call(run=_run(found[-1], "asset event"))
 
     return call
+
+
+def card(model: str, context: Context, run: str) -> str:
+    """The address of the card of `run`, as the event says that announced it; empty where no event did."""
+    events = context.get("triggering_asset_events") or {}
+    told = (event.extra for event in events.get(asset(model, "challenger"), []) if event.extra.get("run") == run)
+    return next((str(extra["card"]) for extra in told if extra.get("card")), "")
+
+
+def rollback(context: Context) -> Call:
+    """What the form says; started by an event, what a night has asked for."""
+    asked, run = params_of(context, ROLLBACK_KEYS), context["dag_run"]
+    if run.run_type == "asset_triggered":
+        return Call(params={"due": True})
+    if not (asked["reason"] or "").strip():
+        raise ConfigError("no reason is given", where="reason", remedy="say why: it is kept for ever")
+    by = getattr(run, "triggering_user_name", None) or "operator"
+    told = {"reason": asked["reason"], "by": by, "key": f"{run.dag_id}/{run.run_id}"[:300]}
+    return Call(params=told | ({"to": int(asked["to"])} if asked["to"] else {}))
+
+
+def reconcile(context: Context) -> Call:  # noqa: ARG001 - there is nothing to ask
+    """Compare MLflow with the ledger."""
+    return Call()
 
 
 def _run(value: Any, where: str) -> str:

@@ -12,6 +12,7 @@ from airflow.providers.cncf.kubernetes.pod_generator import make_safe_label_valu
 from evergreen_runtime import Job, printable
 from kubernetes.client import models as k8s
 
+from pipelines.config.names import PROMOTER_STEPS
 from pipelines.config.resources import Allowance
 from pipelines.config.settings import TASK_HOME, Settings, task_environment
 
@@ -28,7 +29,7 @@ _NAME_LIMIT = 63
 def arguments_of(settings: Settings, stage: str, allowed: Allowance, runs_up_to: timedelta) -> dict[str, Any]:
     """For KubernetesPodOperator: all that is the same for every try of a stage."""
     containers = settings.containers
-    volume = containers.promote_volume if stage == "promote" else containers.volume
+    volume = containers.promote_volume if stage in PROMOTER_STEPS else containers.volume
     return {
         "image": containers.image,
         "namespace": containers.namespace,

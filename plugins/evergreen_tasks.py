@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk import Asset, AssetAlias, BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException, TaskDeferred
 from evergreen_alarm import on_failure, queue
+from evergreen_card import PLACE, CardLink, address
 from evergreen_process import ProcessRuntime
 from evergreen_runtime import Job, Outcome, Say, chosen
 
@@ -44,7 +45,7 @@ RETRY_DELAY = timedelta(seconds=10)
 MAX_RETRY_DELAY = timedelta(minutes=5)
 # A crash repeats itself with the same data, code and seed: try once more where memory or a killed neighbour may have
 # been the cause, twice where a network is involved.
-CRASHES = {"snapshot": 2, "ingest": 2, "register": 2, "promote": 2, "decide": 2}
+CRASHES = {"snapshot": 2, "ingest": 2, "register": 2, "promote": 2, "decide": 2, "rollback": 2}
 CRASHES_ELSEWHERE = 1
 LIMIT = timedelta(hours=3)
 COLOUR = "#d5e8d4"
@@ -135,13 +136,18 @@ class Stage:
                 queue(context, self.model, "refused", "warning", title, str(result.get("reason") or ""))
         else:
             log.info("done: %s", json.dumps(result))
+        card = address(result)
+        if card:
+            log.info("model card: %s", card)
+            setattr(context["task"], PLACE, card)
         # A dry run of `promote` succeeds and promotes nothing; most nights decide against a retraining.
         wanted = call.announce and not refused and result.get("promoted", True) and result.get("retrain", True)
         if self.announces and wanted:
             if self.announces == "champion" and "promoted" in self.heard:
                 queue(context, self.model, "promoted", "success", f"run {call.run} is champion", json.dumps(result))
             target = asset(self.model, self.announces)
-            context["outlet_events"][AssetAlias(target.name)].add(target, extra=call.told)
+            told = call.told | ({"card": card} if card else {})
+            context["outlet_events"][AssetAlias(target.name)].add(target, extra=told)
 
     def _give_up(self, code: int, line: str, attempt: int) -> NoReturn:
         message = f"{self.model} {self.name}: {line or 'no message'}"
@@ -194,17 +200,27 @@ def stage_task(
     """
     arguments: dict[str, Any] = {
         "task_id": stage,
-        "retries": RETRIES,
-        "retry_delay": RETRY_DELAY,
-        "retry_exponential_backoff": 2,
-        "max_retry_delay": MAX_RETRY_DELAY,
-        "on_failure_callback": on_failure(name, model),
+        **retrying(name, model),
         **more,
     }
     if announces:
         arguments["outlets"] = [AssetAlias(asset(name, announces).name)]
     what = Stage(name, stage, call, announces, model.allowance(stage), limit(model), frozenset(model.alerts.on))
-    return _operator()(stage=what, **arguments)
+    task = _operator()(stage=what, **arguments)
+    if stage == "register":
+        task.operator_extra_links = (CardLink(),)
+    return task
+
+
+def retrying(name: str, model: Model) -> dict[str, Any]:
+    """How the tasks of a model are tried again, and who hears of it when that did not help."""
+    return {
+        "retries": RETRIES,
+        "retry_delay": RETRY_DELAY,
+        "retry_exponential_backoff": 2,
+        "max_retry_delay": MAX_RETRY_DELAY,
+        "on_failure_callback": on_failure(name, model),
+    }
 
 
 def limit(model: Model) -> timedelta:

@@ -1,4 +1,5 @@
-"""What maintenance does for every model: wake requests that nobody has claimed, and send the alerts that wait.
+"""What maintenance does for every model: wake requests that nobody has claimed, have MLflow compared with the ledger
+once an hour, and send the alerts that wait.
 
 An event of Airflow may get lost: its consumer was paused, the scheduler died, a server was away. The ledger keeps what
 is asked for and what people are to hear, so that going over it again and again loses nothing and does nothing twice.
@@ -17,13 +18,16 @@ from pipelines.alerts.sending import send
 from pipelines.config import settings as configuration
 from pipelines.config.load import load_model, model_folders
 from pipelines.errors import ConfigError, EvergreenError, InputError
-from pipelines.ledger import requests, verdicts
+from pipelines.ledger import requests, rollbacks, verdicts
 from pipelines.ledger.git import Ledger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 WAKE = "evergreen/wake"
+COMPARE = "evergreen/compare"
+# Of the runs of an hour, which come every ten minutes, the first.
+FIRST_MINUTES = 10
 # While these hold, nobody is woken, whoever asks: a later night decides again.
 HELD = ("data_bug", "broken", "over_budget")
 
@@ -53,7 +57,8 @@ class Upkeep(BaseOperator):
 
 
 class WakeTask(Upkeep):
-    """Announces `evergreen/<model>/retrain` for each model with a request that nobody has claimed."""
+    """Announces `evergreen/<model>/retrain` for each model with a request that nobody has claimed, and
+    `evergreen/<model>/rollback` where a night has asked for an automatic rollback."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(outlets=[AssetAlias(WAKE)], **kwargs)
@@ -68,7 +73,32 @@ class WakeTask(Upkeep):
         if found:
             self.log.info("%s: waking %s", name, ", ".join(found))
             context["outlet_events"][AssetAlias(WAKE)].add(asset(name, "retrain"), extra={"woken": len(found)})
-        return len(found)
+        back = rollbacks.due(ledger) if ledger else None
+        if back is not None:
+            self.log.warning("%s: version %s is to be taken back: %s", name, back["champion"], back["sentence"])
+            context["outlet_events"][AssetAlias(WAKE)].add(asset(name, "rollback"), extra={"woken": 1})
+        return len(found) + (back is not None)
+
+
+class CompareTask(Upkeep):
+    """Announces `evergreen/<model>/compare` once an hour for each model that has a champion."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(outlets=[AssetAlias(COMPARE)], **kwargs)
+
+    def execute(self, context: Context) -> None:
+        """Once an hour; skipped otherwise."""
+        if context["dag_run"].run_after.minute >= FIRST_MINUTES:
+            raise AirflowSkipException("once an hour is enough")
+        super().execute(context)
+
+    def for_model(self, name: str, context: Context) -> int:
+        """Have the model's registry compared with its ledger."""
+        ledger = _ledger(name)
+        if ledger is None or ledger.head("champion") is None:
+            return 0
+        context["outlet_events"][AssetAlias(COMPARE)].add(asset(name, "compare"))
+        return 1
 
 
 class SendTask(Upkeep):

@@ -49,18 +49,19 @@ def running(settings: Settings) -> Iterator[Airflow]:
         services.down(settings, lambda _: None)
 
 
-def wait(condition: Any, seconds: float = 600) -> Any:
-    """What `condition` says as soon as it says anything."""
+def wait(condition: Any, seconds: float = 600, told: Any = lambda: "") -> Any:
+    """What `condition` says as soon as it says anything; `told` says how things stand when it never does."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
-        assert time.monotonic() < deadline, "it never came"
+        assert time.monotonic() < deadline, f"it never came {told()}".rstrip()
         time.sleep(0.3)
     return found
 
 
 def ended(airflow: Airflow, dag: str, run: str) -> str:
     """How a DAG run has ended."""
-    state: str = wait(lambda: (now := airflow.state(dag, run)) in FINISHED and now)
+    tasks = lambda: {task.name: task.state for task in airflow.tasks(dag, run)}  # noqa: E731 - asked for a failure alone
+    state: str = wait(lambda: (now := airflow.state(dag, run)) in FINISHED and now, told=tasks)
     return state
 
 

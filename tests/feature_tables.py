@@ -87,7 +87,7 @@ def params(table: FeatureTable, *, task: str = "binary", gap: int = 0, **trainin
                 "test_end": START + timedelta(days=table.days - 1),
                 "min_rows": 10,
             },
-            "tables": {"orders": {"role": "events", "uri": "o/{date}.parquet", "key": ["id"], "time": "at"}},
+            "tables": {"orders": {"role": "events", "uri": "o/{date}.parquet", "key": ["id", "at"], "time": "at"}},
             "label": {"expression": "late", "classes": ["low", "mid", "high"] if task == "multiclass" else []},
             "validation": {},
             "training": small | training,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import stories
@@ -15,16 +14,6 @@ from pipelines.ledger import Ledger, nights
 from pipelines.night.score import score
 from pipelines.night.scored import Scored
 from pipelines.policy.evidence import Evidence
-
-AS_OF = 30
-
-
-def crown(root: Path) -> Story:
-    """The story up to the champion, below `root`."""
-    settings, tiny = stories.ingested(root)
-    done = stories.evergreen(settings, "run", "tiny", "--as-of", str(tiny.day(AS_OF)), "--json")
-    assert done.returncode == 0, done.stderr
-    return Story(settings, tiny, (stories.last_json(done),))
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
-"""Runs that several tests look at: told once in a session, copied for those that change them."""
+"""Runs that several tests look at: told once in a session, whichever of its processes asks first, and copied from."""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -13,8 +15,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import pytest
 from support import TinyModel, write_tiny_model
 
 from pipelines.config import names
@@ -22,6 +25,8 @@ from pipelines.config import settings as configuration
 from pipelines.config.settings import Settings
 
 EVERGREEN = str(Path(sys.executable).with_name("evergreen"))
+T = TypeVar("T")
+AS_OF = 30
 KEPT = ("lake", "ledger", "remote", "cache", "mlflow")
 
 
@@ -68,15 +73,6 @@ def copy(settings: Settings, target: Path) -> Settings:
     return replace(copied, mlflow_uri=settings.mlflow_uri.replace(str(settings.home), str(copied.home)))
 
 
-def ingested(root: Path) -> tuple[Settings, TinyModel]:
-    """The tiny model below `root` with all its days ingested."""
-    settings = fresh_settings(root)
-    tiny = write_tiny_model(settings)
-    done = evergreen(settings, "ingest", tiny.name, "--from", str(tiny.first), "--to", str(tiny.last))
-    assert done.returncode == 0, done.stderr
-    return settings, tiny
-
-
 def run_id(as_of: date, key: str) -> str:
     """A legal run id, the same for the same key."""
     return names.run_id(as_of, datetime(2026, 1, 1, tzinfo=UTC), key)
@@ -110,7 +106,7 @@ def killed(settings: Settings, arguments: list[str], when: Callable[[str], bool]
 
 @dataclass(frozen=True)
 class Story:
-    """A first champion as of day 30, then a challenger as of day 38; `reports` are what `evergreen run` printed."""
+    """A home and its tiny model; `reports` are what `evergreen run` printed, in its order."""
 
     settings: Settings
     tiny: TinyModel
@@ -123,3 +119,59 @@ class Story:
             self.tiny.name, settings.models / "tiny", settings.home / "lake", self.tiny.first, self.tiny.last
         )
         return Story(settings, tiny, self.reports)
+
+
+def once(factory: pytest.TempPathFactory, name: str, tell: Callable[[Path], T]) -> T:
+    """What `tell(folder)` says, which the first process of this session that asks tells; look, do not touch."""
+    base = factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, said = shared / f"told-{name}", shared / f"told-{name}.pickle"
+    with (shared / f"told-{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not said.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # of a telling that failed
+            folder.mkdir()
+            said.write_bytes(pickle.dumps(tell(folder)))
+    told: T = pickle.loads(said.read_bytes())
+    return told
+
+
+def retrained(before: Story, *runs: tuple[int, tuple[str, ...]]) -> Story:
+    """`before`, changed: retrained as of these days, with these arguments more."""
+    reports = list(before.reports)
+    for number, more in runs:
+        asked = ("run", "tiny", "--as-of", str(before.tiny.day(number)), "--json", *more)
+        done = evergreen(before.settings, *asked)
+        assert done.returncode == 0, done.stderr + done.stdout
+        reports.append(last_json(done))
+    return Story(before.settings, before.tiny, tuple(reports))
+
+
+def ingested(factory: pytest.TempPathFactory) -> Story:
+    """The tiny model with all its days ingested."""
+
+    def tell(root: Path) -> Story:
+        settings = fresh_settings(root)
+        tiny = write_tiny_model(settings)
+        done = evergreen(settings, "ingest", tiny.name, "--from", str(tiny.first), "--to", str(tiny.last))
+        assert done.returncode == 0, done.stderr
+        return Story(settings, tiny, ())
+
+    return once(factory, "ingested", tell)
+
+
+def crowned(factory: pytest.TempPathFactory) -> Story:
+    """A champion as of day 30 (`AS_OF`)."""
+    return once(factory, "crowned", lambda root: retrained(ingested(factory).copy(root), (AS_OF, ())))
+
+
+def waiting(factory: pytest.TempPathFactory) -> Story:
+    """The champion as of day 30, and a challenger as of day 38 whose gates passed, and who waits for a person."""
+
+    def tell(root: Path) -> Story:
+        story = crowned(factory).copy(root)
+        # What is asked after this is what comes after the gates.
+        story.tiny.edit("margin: 0.02", "margin: 0.5")
+        return retrained(story, (38, ("--promotion", "manual")))
+
+    return once(factory, "waiting", tell)

@@ -84,3 +84,16 @@ def test_every_volume_is_filled_and_each_secret_goes_to_one_service(tmp_path: Pa
     for name in ("postgres", "redis", "s3", "ledger", "mlflow"):
         who = {item for item, service in SERVICES.items() if f"secrets-{name}:/run" in str(service.get("volumes"))}
         assert who == {name}
+
+
+def test_the_promoters_login_is_where_airflows_own_tasks_run_and_nowhere_else_in_airflow() -> None:
+    mounts = {name: str(service.get("volumes")) for name, service in SERVICES.items()}
+    assert {name for name in mounts if "secrets-scheduler:/run" in mounts[name]} == {
+        "airflow-scheduler",
+        "airflow-worker",
+    }
+    # Each of the two has one folder of secrets, and all else that Airflow's services share.
+    for name in ("airflow-scheduler", "airflow-worker"):
+        shared = {mount for mount in SERVICES["airflow-api"]["volumes"] if not mount.startswith("secrets-")}
+        assert {mount for mount in SERVICES[name]["volumes"] if not mount.startswith("secrets-")} == shared
+        assert "secrets-airflow" not in mounts[name]

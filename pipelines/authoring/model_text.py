@@ -58,6 +58,9 @@ _TEXT = """\
 # `evergreen check {name}` says whether it still holds. docs/model-reference.md explains every key.
 title: {title}
 owner: nobody yet  # who answers for it: a team, or an address
+# What it is for, and where it must not be used: both stand on the card of every version.
+purpose: ""
+limits: []
 # {meaning}; {balance}.
 task: {task}
 
@@ -109,6 +112,8 @@ gates:
   floors: {floors}
   # Against the champion, on the same rows that neither has seen; a little worse may be chance.
   champion: {champion}
+  # Against a plain linear model: few test days cannot tell a tie from a loss. 0 asks for proof that trees are worth it.
+  baseline: {baseline}
   agreement: {agreement}  # how far the released model's scores may be from the tested one's, on average
 
 promotion: auto  # manual: a person says yes; dry_run: nobody does
@@ -195,13 +200,18 @@ def _gates(target: Target, plan: Plan) -> dict[str, str]:
     min_rows = max(20, min(500, plan.test_rows // 3))
     if target.task is Task.REGRESSION:
         unit = spread(target.codes)
-        champion = {"metric": "rmse", "margin": float(f"{unit * 0.02:.2g}"), "min_rows": min_rows}
-        return {"floors": flow({"r2": 0.0}), "champion": flow(champion), "agreement": repr(float(f"{unit / 4:.2g}"))}
-    margin = 0.01 if target.task is Task.BINARY else 0.02
-    champion = {"metric": "log_loss", "margin": margin, "min_rows": min_rows}
+        margin = float(f"{unit * 0.05:.2g}")
+        return {
+            "floors": flow({"r2": 0.0}),
+            "champion": flow({"metric": "rmse", "margin": margin, "min_rows": min_rows}),
+            "baseline": flow({"margin": margin}),
+            "agreement": repr(float(f"{unit / 4:.2g}")),
+        }
+    margin = 0.03 if target.task is Task.BINARY else 0.05
     return {
         "floors": flow({"auc": 0.55}),
-        "champion": flow(champion),
+        "champion": flow({"metric": "log_loss", "margin": margin, "min_rows": min_rows}),
+        "baseline": flow({"margin": margin}),
         "agreement": "0.15" if plan.small else "0.05",
     }
 

@@ -7,7 +7,22 @@ import sys
 
 import typer
 
-from pipelines.cli import author, decide, embedded, keep, look, night, replay, serve, stack, watch, work
+from pipelines.cli import (
+    audit,
+    author,
+    decide,
+    embedded,
+    keep,
+    look,
+    night,
+    release,
+    replay,
+    retention,
+    serve,
+    stack,
+    watch,
+    work,
+)
 from pipelines.errors import EvergreenError
 from pipelines.runs.apart import Crashed
 
@@ -19,7 +34,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for group in (look, work, night, watch, decide, replay, author, keep, embedded, serve, stack):
+for group in (
+    look,
+    audit,
+    work,
+    night,
+    watch,
+    decide,
+    replay,
+    release,
+    author,
+    keep,
+    retention,
+    embedded,
+    serve,
+    stack,
+):
     group.add_to(app)
 
 

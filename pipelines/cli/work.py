@@ -31,9 +31,11 @@ class Step(StrEnum):
     EVALUATE = "evaluate"
     REGISTER = "register"
     PROMOTE = "promote"
+    ROLLBACK = "rollback"
+    RECONCILE = "reconcile"
 
 
-_WITHOUT_RUN = (Step.INGEST, Step.SCORE, Step.MONITOR, Step.DECIDE)
+_WITHOUT_RUN = (Step.INGEST, Step.SCORE, Step.MONITOR, Step.DECIDE, Step.ROLLBACK, Step.RECONCILE)
 
 
 def ingest(

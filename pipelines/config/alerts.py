@@ -22,6 +22,8 @@ class AlertKind(StrEnum):
     REFUSED = "refused"
     RETRAIN = "retrain"
     PROMOTED = "promoted"
+    ROLLBACK = "rollback"
+    REGISTRY = "registry"
 
 
 _USUAL = (
@@ -31,6 +33,8 @@ _USUAL = (
     AlertKind.MISSING,
     AlertKind.QUARANTINED,
     AlertKind.FAILED,
+    AlertKind.ROLLBACK,
+    AlertKind.REGISTRY,
 )
 _Kind = Annotated[AlertKind, Field(strict=False)]
 

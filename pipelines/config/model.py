@@ -10,10 +10,14 @@ from pydantic import AfterValidator, Field, model_validator
 
 from pipelines.config import names
 from pipelines.config.alerts import Alerts
+from pipelines.config.business import Business
+from pipelines.config.gates import Gates
 from pipelines.config.monitoring import Monitoring
 from pipelines.config.names import Promotion
 from pipelines.config.policy import Policy
+from pipelines.config.release import Approval, Rollback
 from pipelines.config.resources import Allowance, Limits, Who
+from pipelines.config.retention import Retention
 from pipelines.config.schedule import Schedule
 from pipelines.config.strict import Column, Days, Share, Strict, Zone
 from pipelines.errors import ConfigError
@@ -39,6 +43,9 @@ METRICS: Mapping[Task, tuple[str, ...]] = {
     Task.MULTICLASS: ("log_loss", "accuracy", "auc"),
     Task.REGRESSION: ("rmse", "mae", "r2"),
 }
+HIGHER_IS_BETTER = frozenset({"auc", "pr_auc", "accuracy", "r2"})
+# What `evergreen new` writes for an owner; a model that still says so has none.
+NO_OWNER = "nobody yet"
 
 
 class Role(StrEnum):
@@ -167,36 +174,22 @@ class Training(Strict):
 
 
 class Evaluation(Strict):
-    """What the evaluation reports. `slices` are columns of the feature table."""
+    """What the evaluation reports. `slices` are columns of the feature table; `business` is told beside the gates."""
 
     slices: Annotated[tuple[Column, ...], Field(strict=False)] = ()
     min_slice_rows: Annotated[int, Field(ge=1, le=10**9)] = 200
     shap_rows: Annotated[int, Field(ge=1, le=10_000)] = 2_000
     baseline_rows: Annotated[int, Field(ge=100, le=200_000)] = 50_000
-
-
-class ChampionGate(Strict):
-    """Not worse than the champion by more than `margin` on `metric`, over at least `min_rows` unseen rows."""
-
-    metric: str | None = None
-    margin: Annotated[float, Field(ge=0, le=1e9)] = 0.0
-    min_rows: Annotated[int, Field(ge=1, le=10**12)] = 500
-
-
-class Gates(Strict):
-    """`floors`: at least; `ceilings`: at most. `agreement`: mean difference of trial and release scores."""
-
-    floors: dict[str, float] = Field(default_factory=dict)
-    ceilings: dict[str, float] = Field(default_factory=dict)
-    champion: ChampionGate = ChampionGate()
-    agreement: Annotated[float, Field(gt=0, le=1e9)] = 0.05
+    business: dict[Annotated[str, AfterValidator(_table_name)], Business] = Field(default_factory=dict)
 
 
 class Model(Strict):
-    """A whole `model.yaml`."""
+    """A whole `model.yaml`. `purpose` and `limits` stand on the card: what it is for, where it must not be used."""
 
     title: Annotated[str, Field(min_length=1, max_length=200)]
     owner: Annotated[str, Field(min_length=1, max_length=200)]
+    purpose: Annotated[str, Field(max_length=2000)] = ""
+    limits: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=500)], ...], Field(strict=False)] = ()
     task: Annotated[Task, Field(strict=False)]
     schedule: Schedule
     tables: Annotated[dict[Annotated[str, AfterValidator(_table_name)], Table], Field(min_length=1, max_length=50)]
@@ -207,9 +200,12 @@ class Model(Strict):
     evaluation: Evaluation = Evaluation()
     gates: Gates = Gates()
     promotion: Annotated[Promotion, Field(strict=False)] = Promotion.AUTO
+    approval: Approval = Approval()
+    rollback: Rollback = Rollback()
     monitoring: Monitoring = Monitoring()
     policy: Policy = Policy()
     alerts: Alerts = Alerts()
+    retention: Retention = Retention()
     resources: dict[Who, Limits] = Field(default_factory=dict)
 
     @property
@@ -232,9 +228,21 @@ class Model(Strict):
         return self
 
     @model_validator(mode="after")
+    def _business_counts_two_classes(self) -> Self:
+        if self.evaluation.business and self.task is not Task.BINARY:
+            raise ValueError(f"evaluation.business counts true and false positives, a {self.task} model has none")
+        return self
+
+    @model_validator(mode="after")
     def _validation_inside_training(self) -> Self:
         if self.window.validation_days >= self.window.train_days:
             raise ValueError("window.validation_days must be smaller than window.train_days: it is cut from it")
+        return self
+
+    @model_validator(mode="after")
+    def _rollback_knows_the_champion_before(self) -> Self:
+        if self.rollback.automatic == "on" and self.monitoring.shadow != "previous":
+            raise ValueError("rollback.automatic needs the previous champion's scores: set monitoring.shadow: previous")
         return self
 
     @model_validator(mode="after")

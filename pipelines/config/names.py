@@ -11,6 +11,8 @@ from pipelines.errors import ConfigError, shorten
 
 STAGES = ("snapshot", "validate", "features", "train", "evaluate")
 STATIC = "static"
+# The steps that may write `champion`: in a container they have a volume, and with it a login, of their own.
+PROMOTER_STEPS = ("promote", "rollback")
 
 _MODEL = re.compile(r"[a-z][a-z0-9_]{0,62}\Z", re.ASCII)
 _TABLE = re.compile(r"[a-z][a-z0-9_]{0,62}\Z", re.ASCII)
@@ -25,6 +27,11 @@ class Promotion(StrEnum):
     DRY_RUN = "dry_run"
     MANUAL = "manual"
     AUTO = "auto"
+
+
+def strictest(*modes: Promotion) -> Promotion:
+    """The one of `modes` that lets the least become champion: dry_run, then manual, then auto."""
+    return min(modes, key=list(Promotion).index)
 
 
 def model_name(text: str) -> str:

@@ -7,9 +7,9 @@ from typing import Annotated, Self
 
 from pydantic import Field, ValidationError
 
+from pipelines.config.gates import Gates
 from pipelines.config.model import (
     Evaluation,
-    Gates,
     Hpo,
     Label,
     Model,

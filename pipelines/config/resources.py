@@ -30,7 +30,8 @@ def _size(text: str) -> str:
 
 Size = Annotated[str, AfterValidator(_size)]
 Night = Literal["ingest", "score", "monitor", "decide"]
-Who = Literal["default", "snapshot", "validate", "features", "train", "evaluate", "register", "promote"] | Night
+Release = Literal["register", "promote", "rollback", "reconcile"]
+Who = Literal["default", "snapshot", "validate", "features", "train", "evaluate"] | Release | Night
 
 
 @dataclass(frozen=True)

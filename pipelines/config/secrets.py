@@ -10,7 +10,10 @@ from pipelines.errors import ConfigError
 # File names in the folder EVERGREEN_SECRETS.
 AWS = "aws-credentials"  # an AWS shared credentials file, profile [default]
 LEDGER = "ledger"  # two lines: username=..., password=...
+PROMOTER = "ledger-promoter"  # the same, for who records people's answers and is a task in all else: Airflow
 MLFLOW = "mlflow"  # two lines: username=..., password=...
+SIGNING = "champion-key"  # an SSH private key without a passphrase: who has it signs commits of `champion`
+SIGNERS = "champion-signers"  # lines `NAME ssh-ed25519 AAAA...`, as ssh-keygen calls them: allowed signers
 
 
 def secret_file(settings: Settings, name: str) -> Path | None:

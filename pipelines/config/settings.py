@@ -75,6 +75,7 @@ class Settings:
     containers: Containers
     airflow_port: int
     mlflow_port: int
+    mlflow_page: str
     runtime: Runtime
     lease_seconds: int
     git_sha: str | None = None
@@ -122,6 +123,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         containers=_containers(env),
         airflow_port=_integer(env, "EVERGREEN_AIRFLOW_PORT", 8080, 1024, 65535),
         mlflow_port=_integer(env, "EVERGREEN_MLFLOW_PORT", 5000, 1024, 65535),
+        mlflow_page=_mlflow_page(env),
         runtime=_runtime(env),
         lease_seconds=_integer(env, "EVERGREEN_LEASE_SECONDS", 1800, 5, 86400),
         git_sha=env.get("EVERGREEN_GIT_SHA") or None,
@@ -170,6 +172,7 @@ def _spelt(settings: Settings) -> dict[str, str]:
         "EVERGREEN_KUBERNETES_NAMESPACE": containers.namespace,
         "EVERGREEN_AIRFLOW_PORT": str(settings.airflow_port),
         "EVERGREEN_MLFLOW_PORT": str(settings.mlflow_port),
+        "EVERGREEN_MLFLOW_PAGE": settings.mlflow_page,
         "EVERGREEN_LEASE_SECONDS": str(settings.lease_seconds),
         "EVERGREEN_GIT_SHA": settings.git_sha,
         "EVERGREEN_IMAGE_DIGEST": settings.image_digest,
@@ -208,6 +211,17 @@ def _integer(env: Mapping[str, str], name: str, default: int, low: int, high: in
     if not text.isascii() or not text.isdigit() or len(text) > 9 or not low <= int(text) <= high:
         raise ConfigError(f"{shorten(repr(text))} is not usable", where=name, remedy=f"set a whole number {low}-{high}")
     return int(text)
+
+
+def _mlflow_page(env: Mapping[str, str]) -> str:
+    """Where people's browsers reach MLflow, for links: tasks may know it by another name."""
+    port = _integer(env, "EVERGREEN_MLFLOW_PORT", 5000, 1024, 65535)
+    page = env.get("EVERGREEN_MLFLOW_PAGE") or f"http://127.0.0.1:{port}"
+    if not page.startswith(("http://", "https://")):
+        raise ConfigError(
+            f"{shorten(repr(page))} is no address", where="EVERGREEN_MLFLOW_PAGE", remedy="begin with https://"
+        )
+    return page.rstrip("/")
 
 
 def _runtime(env: Mapping[str, str]) -> Runtime:

@@ -132,13 +132,13 @@ def _seconds(value: float | None) -> str:
 
 
 def _gates(row: Row) -> str:
-    judging = [gate for gate in row.gates if gate["mode"] != "report"]
+    judging = [gate for gate in row.gates if gate["mode"] == "on"]
     return f"{sum(gate['passed'] for gate in judging)} of {len(judging)} passed"
 
 
 def _verdict(gate: dict[str, Any]) -> str:
     # A gate that only reports keeps nobody from promotion.
-    return "passed" if gate["passed"] else "noted " if gate["mode"] == "report" else "FAILED"
+    return "passed" if gate["passed"] else "noted " if gate["mode"] != "on" else "FAILED"
 
 
 def _tell(text: str) -> None:

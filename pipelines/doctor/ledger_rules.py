@@ -21,7 +21,9 @@ from pipelines.ledger.command import GitFailed, credentials, git
 _SECONDS = 6.0
 _QUIET_SECONDS = "4"
 _DATA, _CHAMPION, _TAGS = "refs/heads/data", "refs/heads/champion", "refs/tags/runs/"
-_NIGHTS = "refs/heads/nights"
+_NIGHTS, _DECISIONS = "refs/heads/nights", "refs/heads/decisions"
+# As `decisions.record` would name one.
+_APPROVAL = "decisions/doctor/probe-approval-0.json"
 _GUARD = "use `evergreen serve-ledgers`, or protect branches and tags on this server; see docs/operate.md"
 
 
@@ -63,6 +65,14 @@ class _Server:
     def git(self, *arguments: str) -> str:
         """Git in the probe's own repository."""
         return git(self.folder, *arguments, extra=speaking(self.secret), timeout=_SECONDS).decode().strip()
+
+    def with_file(self, head: str | None, path: str) -> str:
+        """A commit that follows `head`, which is here, or begins a branch, with one file more."""
+        self.git("read-tree", head or "--empty")
+        blob = self.git("hash-object", "-w", "--stdin")
+        self.git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}")
+        parent = ("-p", head) if head else ()
+        return self.git("commit-tree", self.git("write-tree"), *parent, "-m", "A probe of evergreen doctor")
 
     def judge(self, refs: dict[str, str], ref: str, commit: str) -> Verdict:
         """Whether the server would let `ref` become `commit`; it stays as it is."""
@@ -147,7 +157,7 @@ def _champion(server: _Server, refs: dict[str, str], promoter: bool) -> Finding:
     if verdict is Verdict.REFUSED:
         if promoter:
             return fail(f"{server.url} does not let the promoter write champion", "see the roles of its logins")
-        return ok(f"{server.url}: {held}, this login may not write champion")
+        return _approvals(server, refs, held)
     if promoter:
         return ok(f"{server.url}: {held}, the promoter may write champion")
     return fail(
@@ -156,14 +166,35 @@ def _champion(server: _Server, refs: dict[str, str], promoter: bool) -> Finding:
     )
 
 
-def _next(server: _Server, refs: dict[str, str], branch: str) -> str:
-    """A commit that may follow `branch` by every rule but that of who writes it, and changes nothing."""
+def _approvals(server: _Server, refs: dict[str, str], held: str) -> Finding:
+    """What a login that may not write champion may do by another way: approve a run itself."""
+    verdict = server.judge(refs, _DECISIONS, server.with_file(_here(server, refs, _DECISIONS), _APPROVAL))
+    if verdict is Verdict.REFUSED:
+        return ok(f"{server.url}: {held}, this login may write neither champion nor approvals")
+    if verdict is Verdict.UNTOLD:
+        return warn(f"{server.url}: {held}, this login may not write champion; approvals unproved", _GUARD)
+    return warn(
+        f"{server.url}: {held}, this login may not write champion, but approvals, and with it any model's code",
+        "`promotion: manual` needs the newest `evergreen serve-ledgers`; see docs/operate.md, Two logins",
+    )
+
+
+def _here(server: _Server, refs: dict[str, str], branch: str) -> str | None:
+    """The head of `branch`, fetched; None where there is no such branch."""
     head = refs.get(branch)
     if head is None:
-        return server.stray
+        return None
     server.git("fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", server.url, branch)
     if server.git("rev-parse", f"{head}^{{commit}}") != head:
         raise PassingFault(f"{branch} moves just now", where=server.url, remedy="try again")
+    return head
+
+
+def _next(server: _Server, refs: dict[str, str], branch: str) -> str:
+    """A commit that may follow `branch` by every rule but that of who writes it, and changes nothing."""
+    head = _here(server, refs, branch)
+    if head is None:
+        return server.stray
     return server.git("commit-tree", f"{head}^{{tree}}", "-p", head, "-m", "A probe of evergreen doctor")
 
 

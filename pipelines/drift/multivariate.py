@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 
 ROWS = 5_000
 FOLDS = 5
+ROUNDS = 50
 # Rows beside each other share their day: they are drawn together, and never learnt from to judge each other.
 BLOCKS = 10
 _CATEGORIES = 200
 _DRAWS = 500
 _LEVEL = 0.9
+_STEPS = 5.0  # rounds times learning rate
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,12 @@ class Separability:
     rows: int
 
 
-def separability(reference: pa.Table, current: pa.Table, seed: int) -> Separability:
+def separability(reference: pa.Table, current: pa.Table, seed: int, rounds: int = ROUNDS) -> Separability:
     """How well small boosted trees tell the rows of `current` from those of `reference`, by the columns of both.
 
     Both should be in order of time: they are cut into stretches, and the classifier judges stretches it has not learnt
     from, so that a week is not told apart by having weather of its own. Texts and numbers count, the latter with nulls.
+    Fewer `rounds` learn in larger steps: coarser, and cheaper by as much.
     """
     sides = [thinned(side, ROWS) for side in (reference, current)]
     names = [name for name in reference.column_names if name in current.column_names]
@@ -47,7 +50,7 @@ def separability(reference: pa.Table, current: pa.Table, seed: int) -> Separabil
     if not names or min(side.num_rows for side in sides) < 2 * BLOCKS:
         return Separability(0.5, 0.0, 1.0, rows)
     values, texts = _matrix(sides, names)
-    scores = _judged(values, texts, [_stretches(side.num_rows, FOLDS) for side in sides], seed)
+    scores = _judged(values, texts, [_stretches(side.num_rows, FOLDS) for side in sides], seed, rounds)
     split = sides[0].num_rows
     return _summed_up(scores[:split], scores[split:], rows, seed)
 
@@ -102,7 +105,7 @@ def _stretches(rows: int, count: int) -> NDArray[Any]:
     return np.arange(rows) * count // rows
 
 
-def _judged(values: NDArray[Any], texts: list[bool], folds: list[NDArray[Any]], seed: int) -> NDArray[Any]:
+def _judged(values: NDArray[Any], texts: list[bool], folds: list[NDArray[Any]], seed: int, rounds: int) -> NDArray[Any]:
     """For each row, how likely it is current, as told by who has not seen its stretch, (rows,)."""
     import numpy as np
     from sklearn.ensemble import HistGradientBoostingClassifier
@@ -113,7 +116,8 @@ def _judged(values: NDArray[Any], texts: list[bool], folds: list[NDArray[Any]], 
     for number in range(FOLDS):
         known, held = fold != number, fold == number
         trees = HistGradientBoostingClassifier(
-            max_iter=50,
+            max_iter=rounds,
+            learning_rate=_STEPS / rounds,
             max_leaf_nodes=15,
             min_samples_leaf=50,
             early_stopping=False,

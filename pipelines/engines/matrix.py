@@ -82,6 +82,11 @@ def predict(booster: Booster, signature: Signature, batches: Iterable[pa.RecordB
     return np.concatenate(parts) if parts else np.empty(width, np.float32)
 
 
+def trees_of(booster: Booster, signature: Signature) -> int:
+    """How many trees a row walks through: one a round, or one a round and class."""
+    return int(booster.num_boosted_rounds()) * max(1, len(signature.classes))
+
+
 def contributions(booster: Booster, signature: Signature, batch: pa.RecordBatch) -> Scores:
     """SHAP values of `batch`, float32: (rows, features + 1), or (rows, classes, features + 1); the last is the bias."""
     import numpy as np

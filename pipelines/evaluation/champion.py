@@ -14,6 +14,7 @@ from pipelines.config.load import read_yaml
 from pipelines.config.model import Label, Table, Task
 from pipelines.config.params import RunParams, Span
 from pipelines.errors import ConfigError, IntegrityError, shorten
+from pipelines.evaluation import given
 from pipelines.storage import files, model_file
 from pipelines.storage.model_file import Signature
 
@@ -29,7 +30,8 @@ _REMEDY = "fetch it again from its run's tag, or roll back to an earlier version
 class Champion:
     """A verified champion: its booster, what it expects, and the parts of its run's parameters that its rows depend on.
 
-    `seen_until` is the last day whose labels its release was fitted on.
+    `seen_until` is the last day whose labels its release was to be fitted on, as its run planned; `given_until` the
+    last that its train stage says it was given. They are one unless somebody changed one of them.
     """
 
     version: int
@@ -40,6 +42,7 @@ class Champion:
     seen_until: date
     tables: dict[str, Table]
     label: Label
+    given_until: date
 
     def shares_features(self, params: RunParams, features_sha256: str) -> bool:
         """Whether the feature table of the run of `params` is also this champion's."""
@@ -101,6 +104,8 @@ def _load(folder: Path, entry: dict[str, Any]) -> Champion:
             where=files.short(features_py),
         )
     span, tables, label = _params(folder / "params.yaml")
+    training = folder / "training.json"
+    _, last = given.days(files.read_json(training), "release", files.short(training))
     return Champion(
         version=entry["version"],
         run=str(entry.get("run")),
@@ -108,6 +113,7 @@ def _load(folder: Path, entry: dict[str, Any]) -> Champion:
         signature=signature,
         features_py=features_py,
         seen_until=span.test_end,
+        given_until=last,
         tables=tables,
         label=label,
     )

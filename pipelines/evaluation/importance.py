@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ def importance(
 ) -> dict[str, Any]:
     """Features with their mean |SHAP| (log odds, or the label's unit), largest first, and their share of the whole.
 
+    Both are None, and the feature stands last, where some contribution is no number.
     `contributions` gives (rows, features + 1) or (rows, classes, features + 1); of several classes the mean is taken.
     """
     import numpy as np
@@ -27,8 +29,10 @@ def importance(
         total += values.reshape(-1, len(names)).sum(axis=0) / (values.shape[1] if values.ndim == 3 else 1)
         rows += batch.num_rows
     mean = total / max(1, rows)
-    whole = float(mean.sum()) or 1.0
-    ranked = sorted(zip(names, mean, strict=True), key=lambda pair: (-pair[1], pair[0]))
+    known = np.isfinite(mean)
+    whole = float(mean[known].sum()) or 1.0
+    # A model that is broken somewhere has a feature whose contributions are no numbers: last, without a number.
+    ranked = sorted(zip(names, np.where(known, mean, np.nan), strict=True), key=_largest_first)
     return {
         "rows": rows,
         "features": [
@@ -36,3 +40,8 @@ def importance(
             for name, value in ranked
         ],
     }
+
+
+def _largest_first(pair: tuple[str, float]) -> tuple[bool, float, str]:
+    name, value = pair
+    return (False, -value, name) if math.isfinite(value) else (True, 0.0, name)

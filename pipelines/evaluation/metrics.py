@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pipelines.config import model
 from pipelines.config.model import METRICS, Task
 from pipelines.errors import ConfigError, shorten
 from pipelines.evaluation.ranking import Ranking, calibration_error
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 Metrics = dict[str, float | None]
 
 NAMES: Mapping[Task, tuple[str, ...]] = METRICS
-HIGHER_IS_BETTER = frozenset({"auc", "pr_auc", "accuracy", "r2"})
+HIGHER_IS_BETTER = model.HIGHER_IS_BETTER
 # Scores are float32: a probability that has rounded to 0 or 1 may be wrong by about this much.
 SMALLEST = 1e-7
 

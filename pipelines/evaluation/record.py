@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.model import Task
+from pipelines.evaluation.behaviour import Behaviour
+from pipelines.evaluation.calibration import CalibrationFacts
+from pipelines.evaluation.fairness import Gaps
+from pipelines.evaluation.leakage import LeakageFacts
 from pipelines.evaluation.metrics import Metrics, rounded
+from pipelines.evaluation.overlap import OverlapFacts
+from pipelines.evaluation.paired import Paired
+from pipelines.evaluation.poisoning import Poisoning
+from pipelines.evaluation.robustness import Robustness
+from pipelines.evaluation.segments import SliceFacts
+from pipelines.evaluation.serving import Serving
+from pipelines.evaluation.stamped import Sources
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Days = tuple[date, date]
+STRESS = ("robustness", "behaviour", "serving", "poisoning")
 
 
 @dataclass(frozen=True)
@@ -65,7 +77,10 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Compared:
-    """Challenger and champion on the test rows after `seen_until`, the last day whose labels the champion has seen."""
+    """Challenger and champion on the test rows after `seen_until`, the last day whose labels the champion has seen.
+
+    `sources` says of which days the champion's scores are those of their nights; None: it was asked again for all.
+    """
 
     version: int | None
     seen_until: date
@@ -74,11 +89,18 @@ class Compared:
     challenger: Metrics
     champion: Metrics
     baseline: Metrics
+    paired: Paired | None = None
+    sources: Sources | None = None
+    # Of every metric that both have: challenger minus champion, with its interval.
+    differences: dict[str, dict[str, float | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Everything the gates judge by. `compared` is None while there is no champion."""
+    """Everything the gates judge by. `compared` is None while there is no champion.
+
+    A fact that is None could not be known where the gates are asked: its family then gives no answer.
+    """
 
     task: Task
     rows: int
@@ -90,6 +112,16 @@ class Measured:
     trial_scores: ScoreFacts
     release_scores: ScoreFacts
     release: dict[str, Any]
+    slices: SliceFacts | None = None
+    overlap: OverlapFacts | None = None
+    leakage: LeakageFacts | None = None
+    calibration: CalibrationFacts | None = None
+    fairness: tuple[Gaps, ...] | None = None
+    robustness: Robustness | None = None
+    behaviour: Behaviour | None = None
+    serving: Serving | None = None
+    poisoning: Poisoning | None = None
+    business: dict[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """The contents of `metrics.json`: numbers by name, for `dvc metrics diff`; no clock and no run in it."""
@@ -102,6 +134,8 @@ class Measured:
             "test": {"rows": self.rows, "days": [day.isoformat() for day in self.days]},
             "agreement": asdict(self.agreement),
             "release": self.release,
+            "business": self.business,
+            **{name: found.as_json() for name in STRESS if (found := getattr(self, name)) is not None},
         }
 
 
@@ -112,4 +146,5 @@ def _compared_json(compared: Compared) -> dict[str, Any]:
         "baseline": compared.baseline,
         "rows": compared.rows,
         "days": [day.isoformat() for day in compared.days] if compared.days else None,
+        "differences": compared.differences,
     }

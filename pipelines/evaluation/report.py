@@ -17,6 +17,7 @@ from pipelines.evaluation.style import CSS
 from pipelines.evaluation.svg import Axis, Series
 
 TOP_FEATURES = 20
+NOT_ASKED = "How it compares with the champion was not asked: that gate is off."
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ def render(found: Findings) -> bytes:
         _facts(found),
         tag("h2", "Gates"),
         _gates(found),
+        *_business(found),
         tag("h2", "Metrics"),
         *_metrics(found),
         tag("h2", "Curves"),
@@ -69,8 +71,9 @@ def _verdict(found: Findings) -> Markup:
     if not refusing:
         first = found.measured.compared is None
         headline = "All gates passed" + (": there is no champion yet" if first else ": fit to become champion")
-        told = next(gate["sentence"] for gate in reversed(found.gates["gates"]) if gate["name"] == "champion")
-        return tag("div", tag("strong", headline), html(told), style="verdict yes")
+        # The last of its answers: the difference, or why there is none.
+        asked = [gate["sentence"] for gate in found.gates["gates"] if gate["name"].partition(":")[0] == "champion"]
+        return tag("div", tag("strong", headline), html(asked[-1] if asked else NOT_ASKED), style="verdict yes")
     gates = "one gate" if len(refusing) == 1 else f"{len(refusing)} gates"
     reasons = [tag("div", gate["sentence"]) for gate in refusing]
     return tag("div", tag("strong", f"Refused by {gates}: the champion stays"), *reasons, style="verdict no")
@@ -103,6 +106,21 @@ def _gates(found: Findings) -> Markup:
         numbers = cells(_bound(gate["observed"]), _bound(gate["threshold"]))
         rows.append([*told, tag("td", gate["sentence"], style="text"), *numbers])
     return tag("div", table(["gate", "answer", "why", "observed", "threshold"], rows, text=3), style="gates")
+
+
+def _business(found: Findings) -> list[Markup]:
+    """What each model is worth by the owner's own sums, if any are declared."""
+    sums = found.measured.business
+    if not sums:
+        return []
+    rows = []
+    for name, item in sums.items():
+        numbers = cells(*(_bound(item.get(model)) for model in MODELS))
+        told = f"{item['expression']}, from a score of {item['threshold']:g}"
+        rows.append([tag("td", name), tag("td", told, style="text"), *numbers])
+    same = count(next(iter(sums.values()))["rows"])
+    caption = f"The business's own sums, on the same {same} rows; they refuse nobody"
+    return [tag("div", table(["sum", "counted", *MODELS], rows, text=2, caption=caption), style="gates")]
 
 
 def _bound(value: float | None) -> str | None:
@@ -180,7 +198,8 @@ def _learning(found: Findings) -> list[Markup]:
     axes = Axis("round", 1, max(2, len(learning["training"]))), Axis(learning["metric"])
     curve = svg.lines(series, *axes, title="Learning curve", mark_x=rounds, width=svg.WIDE)
     caption = f"{learning['metric']} by round: validation solid, training dashed; {rounds} rounds are kept"
-    top = [(item["feature"], item["importance"]) for item in found.importance["features"][:TOP_FEATURES]]
+    known = [item for item in found.importance["features"] if item["importance"] is not None]
+    top = [(item["feature"], item["importance"]) for item in known[:TOP_FEATURES]]
     bars = svg.bars(top, title="Feature importance")
     unit = "the label's unit" if found.measured.task is Task.REGRESSION else "log odds"
     told = f"mean absolute SHAP value, {unit}, over {count(found.importance['rows'])} sampled test rows"

@@ -12,6 +12,24 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+MOST_WALKS = 50_000_000
+FEWEST_ROWS = 100
+
+
+def affordable(rows: int, times: int, trees: int) -> int:
+    """How many of `rows` may be scored `times` over by a model of `trees` trees: all, or fewer where that costs much.
+
+    A row in a tree is a walk of some ten nanoseconds; fifty million walks are about a second. At least 100 rows.
+    """
+    return min(rows, max(FEWEST_ROWS, MOST_WALKS // max(1, times * trees)))
+
+
+def spread(rows: int, count: int) -> NDArray[Any]:
+    """The places of `count` of `rows` rows (all, if there are no more), evenly spaced from the first to the last."""
+    import numpy as np
+
+    return np.linspace(0, rows - 1, min(rows, count)).astype(np.int64)
+
 
 def sample(rows: Rows, columns: Sequence[str], count: int) -> pa.Table:
     """At most `count` of `rows` with `columns`, in their order: those whose ids' hashes are lowest."""

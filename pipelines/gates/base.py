@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from enum import StrEnum
 from typing import Any
 
-
-class Mode(StrEnum):
-    """Whether a gate may refuse a challenger or only reports."""
-
-    ON = "on"
-    REPORT = "report"
+from pipelines.config.gates import Family, Mode
 
 
 @dataclass(frozen=True)
 class GateResult:
-    """One gate's answer: what it observed, against which threshold, and why in one sentence."""
+    """One gate's answer: what it observed, against which threshold, and why in one sentence.
+
+    `interval` is the 95% interval of what was observed, where one is known. A name is its family's, or begins with it
+    and a colon (`slices:carrier=AA`).
+    """
 
     name: str
     passed: bool
@@ -26,6 +24,12 @@ class GateResult:
     sentence: str
     mode: Mode = Mode.ON
     evidence: dict[str, Any] = field(default_factory=dict)
+    interval: tuple[float, float] | None = None
+
+    @property
+    def family(self) -> Family:
+        """The family of the gate."""
+        return Family(self.name.partition(":")[0])
 
     @property
     def refuses(self) -> bool:

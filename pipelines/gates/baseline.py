@@ -1,22 +1,27 @@
-"""Better than a plain linear model on the same test rows: reported, not enforced."""
+"""Better than a plain linear model on the same test rows: what is not is not worth its upkeep."""
 
 from __future__ import annotations
 
-from pipelines.config.model import Gates
+from pipelines.config.gates import Gates
 from pipelines.evaluation.metrics import HIGHER_IS_BETTER, default_metric
 from pipelines.evaluation.record import Measured
-from pipelines.gates.base import GateResult, Mode, number
+from pipelines.gates.base import GateResult, number
 
 
 def judge(measured: Measured, gates: Gates) -> list[GateResult]:
-    """One answer in mode report, on the champion gate's metric over all test rows."""
-    metric = gates.champion.metric or default_metric(measured.task)
+    """One answer, on the gate's own metric or that of the champion gate, over all test rows."""
+    rule = gates.baseline
+    metric = rule.metric or gates.champion.metric or default_metric(measured.task)
     ours, theirs = measured.challenger[metric], measured.baseline[metric]
     evidence = {"metric": metric, "rows": measured.rows}
     if ours is None or theirs is None:
         sentence = f"{metric} cannot be computed for challenger and baseline"
-        return [GateResult("baseline", False, ours, theirs, sentence, Mode.REPORT, evidence)]
-    passed = ours > theirs if metric in HIGHER_IS_BETTER else ours < theirs
-    verdict = "better" if passed else "no better"
-    sentence = f"{metric} {number(ours, theirs)} is {verdict} than the linear baseline's {number(theirs, ours)}"
-    return [GateResult("baseline", passed, ours, theirs, sentence, Mode.REPORT, evidence)]
+        return [GateResult("baseline", False, ours, theirs, sentence, evidence=evidence)]
+    better = ours - theirs if metric in HIGHER_IS_BETTER else theirs - ours
+    passed = better > -rule.margin
+    verdict = "better" if better > 0 else "no better"
+    allowed = f"; at most {number(rule.margin)} worse is allowed" if rule.margin else ""
+    sentence = (
+        f"{metric} {number(ours, theirs)} is {verdict} than the linear baseline's {number(theirs, ours)}{allowed}"
+    )
+    return [GateResult("baseline", passed, ours, theirs, sentence, evidence=evidence)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines.config.model import Gates
+from pipelines.config.gates import Gates
 from pipelines.evaluation.record import Measured
 from pipelines.gates.base import GateResult, number
 
@@ -23,4 +23,4 @@ def _bound(measured: Measured, metric: str, bound: float, *, floor: bool) -> Gat
         word = {(True, True): "reaches", (True, False): "is below", (False, True): "keeps under"}
         verdict = word.get((floor, passed), "is above")
         sentence = f"{metric} {number(value, bound)} {verdict} its {kind} of {number(bound, value)}"
-    return GateResult(f"{kind}:{metric}", passed, value, bound, sentence, evidence={"rows": measured.rows})
+    return GateResult(f"floors:{metric}", passed, value, bound, sentence, evidence={"rows": measured.rows})

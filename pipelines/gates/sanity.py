@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines.config.model import Gates
+from pipelines.config.gates import Gates
 from pipelines.evaluation.record import Measured, ScoreFacts
 from pipelines.gates.base import GateResult, number
 

@@ -15,7 +15,7 @@ _RACES = (
     "tags never move",
 )
 _REMEDIES = {
-    "only the promoter": "promote with the promoter's secrets",
+    "only the promoter": "use the promoter's secrets; an approval in Airflow its login in the file `ledger-promoter`",
     "not a ref of a ledger": "an older version guards it: update that server, or `evergreen doctor --renew-hooks`",
 }
 # 401 makes Git ask for another login, which it may not: it says so in one of the first two ways.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from datetime import date, datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -11,6 +13,7 @@ from pipelines.config import names
 from pipelines.config.params import Span
 from pipelines.errors import GateRefusal, IntegrityError, PushRefused
 from pipelines.ledger.git import Ledger
+from pipelines.ledger.signatures import signing
 from pipelines.storage.files import json_bytes
 
 PATH = "champion.json"
@@ -54,8 +57,37 @@ class Previous(_Record):
     model_sha256: Sha256
 
 
+class Origin(_Record):
+    """What a version was made of, kept here because the run that says it ends one day, and this branch never does.
+
+    The sha256 of its `window.json` (the list of partitions) and `features.py`, the commit of `data` that it was opened
+    on, and the commit of the code; the last two are empty where the run does not say.
+    """
+
+    window_sha256: Sha256
+    data_commit: str = ""
+    features_sha256: Sha256
+    code_sha: str = ""
+
+    @classmethod
+    def of(cls, ledger: Ledger, tag: str) -> Self | None:
+        """What finished run `tag` was made of; None where it is not in the ledger."""
+        paths = ("window.json", "model/features.py", "run.json", "code.json")
+        found = ledger.read_many((tag, path) for path in paths)
+        window, features, run, code = (found[tag, path] for path in paths)
+        if window is None or features is None:
+            return None
+        request = json.loads(run or b"{}").get("request", {})
+        return cls(
+            window_sha256=hashlib.sha256(window).hexdigest(),
+            data_commit=request.get("data_commit") or "",
+            features_sha256=hashlib.sha256(features).hexdigest(),
+            code_sha=json.loads(code or b"{}").get("git_sha") or "",
+        )
+
+
 class Champion(_Record):
-    """The contents of `champion.json`. `promote` fills in `previous`."""
+    """The contents of `champion.json`. `promote` fills in `previous` and `origin`; records of before have no origin."""
 
     version: Annotated[int, Field(ge=1)]
     run: Annotated[str, AfterValidator(names.check_run_id)]
@@ -67,6 +99,7 @@ class Champion(_Record):
     window: ChampionWindow
     metrics: dict[str, float] = {}
     previous: Previous | None = None
+    origin: Origin | None = None
 
     @property
     def tag(self) -> str:
@@ -85,10 +118,13 @@ def current(ledger: Ledger) -> Champion | None:
 
 def at(ledger: Ledger, commit: str | None) -> Champion | None:
     """The champion recorded at a commit of the `champion` branch; raises as `current` does."""
-    if commit is None:
-        return None
+    return None if commit is None else parse(commit, ledger.read(commit, PATH))
+
+
+def parse(commit: str, content: bytes | None) -> Champion:
+    """The champion in `content`, the file at `commit`; raises as `current` does."""
     try:
-        return Champion.model_validate_json(ledger.read(commit, PATH) or b"")
+        return Champion.model_validate_json(content or b"")
     except ValidationError as error:
         raise IntegrityError(
             f"{PATH} cannot be read: {error.errors()[0]['msg']}",
@@ -125,9 +161,12 @@ def promote(ledger: Ledger, champion: Champion, expected_parent: str | None) -> 
             where="champion",
             remedy="retrain on newer data, or roll back on purpose",
         )
-    record = champion.model_copy(update={"previous": _previous(standing)})
+    # Whoever goes back to a version whose run has ended keeps what its first record said.
+    origin = Origin.of(ledger, champion.tag) or champion.origin
+    record = champion.model_copy(update={"previous": _previous(standing), "origin": origin})
     text = f"Champion {record.version}: {record.reason.kind}\n\nRun: {record.run}\n"
-    return ledger.commit("champion", {PATH: json_bytes(record.model_dump(mode="json"))}, text, parent=head)
+    content = json_bytes(record.model_dump(mode="json"))
+    return ledger.commit("champion", {PATH: content}, text, parent=head, signing=signing(ledger.secrets))
 
 
 def history(ledger: Ledger) -> list[Champion]:

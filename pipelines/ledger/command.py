@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from pipelines.errors import PassingFault, shorten
+from pipelines.errors import IntegrityError, PassingFault, shorten
 
 TIMEOUT_SECONDS = 120.0
 QUIET_SECONDS = 60
@@ -90,3 +90,19 @@ def git(
     if done.returncode != 0:
         raise GitFailed(arguments[0], (done.stdout + b"\n" + done.stderr).decode(errors="replace"))
     return done.stdout
+
+
+def blobs(answer: bytes, count: int) -> Iterator[bytes | None]:
+    """The `count` files in an answer of `git cat-file --batch`, None for what is missing; raises IntegrityError."""
+    at = 0
+    for _ in range(count):
+        end = answer.index(b"\n", at)
+        header, at = answer[at:end], end + 1
+        if header.endswith((b" missing", b" ambiguous")):
+            yield None
+            continue
+        _, kind, size = header.rsplit(b" ", 2)
+        if kind != b"blob":
+            raise IntegrityError(f"a {kind.decode()} where a file should be", where="ledger")
+        yield answer[at : at + int(size)]
+        at += int(size) + 1

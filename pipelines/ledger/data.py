@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.config.settings import Settings
-from pipelines.errors import InputError, IntegrityError, PushRefused
+from pipelines.errors import InputError, IntegrityError, PassingFault, PushRefused
+from pipelines.ledger import suppression
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.locks import locked
 from pipelines.ledger.manifest import (
@@ -44,10 +45,12 @@ def publish(
     message: str,
     progress: Callable[[str], None] = lambda _: None,
     grids: Mapping[str, dict[str, Any]] | None = None,
+    suppressed: bytes | None = None,
 ) -> str:
     """Take `arrivals` in and return the head of `data` that holds them all.
 
-    `grids`, by table, are kept with them where a table has none yet.
+    `grids`, by table, are kept with them where a table has none yet. `suppressed` is the list of erased rows by which
+    the arrivals were cleared (None: there was none).
 
     `revision`, `path` and `md5` of the partitions are filled in here: a partition seen for the first time is revision
     1, other bytes for a known one are the next revision, and the same bytes judged by the same suite with the same
@@ -55,13 +58,14 @@ def publish(
 
     Raises:
         IntegrityError: a file is not what its `sha256` says.
-        PassingFault: remote or ledger cannot be reached; nothing is published, repeating it is safe.
+        PassingFault: remote or ledger cannot be reached, or rows were erased meanwhile; nothing is published, repeating
+            it is safe.
     """
     for arrival in arrivals:
         _check(arrival)
     folder = settings.workspaces / ledger.model / "data"
     with locked(folder.with_suffix(".lock"), what="the ledger's data", seconds=600):
-        return _Publication(settings, ledger, folder, arrivals, message, progress, grids or {}).run()
+        return _Publication(settings, ledger, folder, arrivals, message, progress, grids or {}, suppressed).run()
 
 
 class _Publication:
@@ -74,9 +78,11 @@ class _Publication:
         message: str,
         progress: Callable[[str], None],
         grids: Mapping[str, dict[str, Any]],
+        suppressed: bytes | None,
     ) -> None:
         self._settings, self._ledger, self._folder = settings, ledger, folder
         self._arrivals, self._message, self._progress, self._grids = arrivals, message, progress, grids
+        self._suppressed = suppressed
         self._md5: dict[Path, str] = {}
         self._new: dict[str, Path] = {}
         self._store: Store | None = None
@@ -101,6 +107,8 @@ class _Publication:
                 self._store.close()
 
     def _changes(self, head: str) -> dict[str, bytes | None]:
+        if self._ledger.read(head, suppression.PATH) != self._suppressed:
+            raise PassingFault("rows were erased meanwhile", where=suppression.PATH, remedy="ingest again")
         months = {arrival.partition.month for arrival in self._arrivals}
         manifest = load_manifest(self._ledger, head, months)
         self._new.clear()
@@ -154,7 +162,7 @@ class _Publication:
             }
             oid, size = store.add_folder(entries)
             folders.append(oid)
-            changes[f"lake/{table}/{month}.dvc"] = _dvc_file(month, oid, size, len(entries))
+            changes[f"lake/{table}/{month}.dvc"] = dvc_file(month, oid, size, len(entries))
         store.push([*self._new, *folders])
         return changes
 
@@ -223,5 +231,6 @@ def _verified_md5(file: Path, partition: Partition) -> str:
     return md5.hexdigest()
 
 
-def _dvc_file(month: str, oid: str, size: int, count: int) -> bytes:
+def dvc_file(month: str, oid: str, size: int, count: int) -> bytes:
+    """The `.dvc` file of a month's directory `oid` of `count` files and `size` bytes."""
     return f"outs:\n- md5: {oid}\n  size: {size}\n  nfiles: {count}\n  hash: md5\n  path: {month}\n".encode()

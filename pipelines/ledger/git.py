@@ -7,18 +7,18 @@ refusal says that somebody was quicker. An answer that got lost is read back, ne
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Self
 
 from pipelines.config import names
-from pipelines.config.secrets import LEDGER, secret_file
+from pipelines.config.secrets import LEDGER, PROMOTER, secret_file
 from pipelines.config.settings import Settings
-from pipelines.errors import InputError, IntegrityError, PassingFault, shorten
+from pipelines.errors import InputError, PassingFault, shorten
 from pipelines.ledger import answers, hook, server, web
-from pipelines.ledger.command import GitFailed, credentials, git
+from pipelines.ledger.command import GitFailed, blobs, credentials, git
 from pipelines.ledger.locks import locked
 
 BRANCHES = frozenset({"data", "nights", "decisions", "champion", "lease"})
@@ -29,13 +29,14 @@ _NULL = "0" * 40
 class Ledger:
     """The ledger of `model`: the server's repository at `url`, mirrored in the folder `mirror`.
 
-    `secret` is the file with the login that a server over HTTP asks for.
+    `secret` is the file with the login that a server over HTTP asks for, `secrets` the folder of all such files.
     """
 
     model: str
     url: str
     mirror: Path
     secret: Path | None = None
+    secrets: Path | None = None
 
     @classmethod
     def open(cls, settings: Settings, model: str, *, create: bool = False) -> Self:
@@ -48,7 +49,7 @@ class Ledger:
         """
         names.model_name(model)
         url = f"{settings.ledgers.rstrip('/')}/{model}.git"
-        ledger = cls(model, url, settings.mirrors / f"{model}.git", secret_file(settings, LEDGER))
+        ledger = cls(model, url, settings.mirrors / f"{model}.git", secret_file(settings, LEDGER), settings.secrets)
         if web.is_web(url):
             ledger._open_over_http(settings, create)
             return ledger
@@ -59,6 +60,11 @@ class Ledger:
         ledger._prepare_mirror()
         ledger.fetch()
         return ledger
+
+    def as_promoter(self) -> Self:
+        """The same with the promoter's login, where the secrets have that beside ours."""
+        own = self.secrets / PROMOTER if self.secrets else None
+        return replace(self, secret=own) if own and own.is_file() else self
 
     def fetch(self) -> None:
         """Bring every ref of the mirror up to the server's.
@@ -91,7 +97,7 @@ class Ledger:
                 raise InputError(f"{shorten(repr(at))} is not a commit or ref", where="ledger")
         request = "".join(f"{_revision(at)}:{path}\n" for at, path in asked).encode()
         answer = git(self.mirror, "cat-file", "--batch", stdin=request)
-        return dict(zip(asked, _blobs(answer, len(asked)), strict=True))
+        return dict(zip(asked, blobs(answer, len(asked)), strict=True))
 
     def tree(self, commit: str, prefix: str = "") -> list[str]:
         """The paths of all files at `commit` below the folder `prefix`, sorted."""
@@ -119,17 +125,19 @@ class Ledger:
         *,
         parent: str | None,
         base: str | None = None,
+        signing: Mapping[str, str] | None = None,
     ) -> str:
         """Put `changes` (None deletes a path) on top of `parent`, push it to `branch`, return the new commit.
 
         `parent` is the branch's head as the caller saw it; None begins the branch, on top of `base` if given.
+        `signing` is Git's configuration that signs the commit.
 
         Raises:
             PushRefused: the branch is elsewhere by now; nothing was written.
             LeaseHeld: the ledger knows a newer fencing number than this commit's.
             PassingFault: the ledger cannot be reached; repeating it is safe.
         """
-        made = self._make(changes, message, parent or base)
+        made = self._make(changes, message, parent or base, signing or {})
         self.push(made, f"refs/heads/{branch}")
         return made
 
@@ -220,7 +228,9 @@ class Ledger:
     def _lock(self) -> locked:
         return locked(self.mirror.with_suffix(".lock"))
 
-    def _make(self, changes: Mapping[str, bytes | None], message: str, parent: str | None) -> str:
+    def _make(
+        self, changes: Mapping[str, bytes | None], message: str, parent: str | None, signing: Mapping[str, str]
+    ) -> str:
         with tempfile.TemporaryDirectory(prefix="evergreen-commit-") as folder:
             index = {"GIT_INDEX_FILE": f"{folder}/index"}
             if parent:
@@ -228,7 +238,9 @@ class Ledger:
             git(self.mirror, "update-index", "-z", "--index-info", stdin=self._entries(changes, folder), extra=index)
             tree = git(self.mirror, "write-tree", extra=index).decode().strip()
         parents = ["-p", parent] if parent else []
-        made = git(self.mirror, "commit-tree", tree, *parents, stdin=message.strip().encode() + b"\n")
+        sign = ["-S"] if signing else []  # commit-tree, unlike commit, does not sign by configuration alone
+        text = message.strip().encode() + b"\n"
+        made = git(self.mirror, "commit-tree", tree, *parents, *sign, stdin=text, extra=signing)
         return made.decode().strip()
 
     def _entries(self, changes: Mapping[str, bytes | None], folder: str) -> bytes:
@@ -279,18 +291,3 @@ def _check_path(path: str) -> str:
 def _known_url(mirror: Path) -> str | None:
     note = mirror / "evergreen-url"
     return note.read_text() if note.is_file() else None
-
-
-def _blobs(answer: bytes, count: int) -> Iterator[bytes | None]:
-    at = 0
-    for _ in range(count):
-        end = answer.index(b"\n", at)
-        header, at = answer[at:end], end + 1
-        if header.endswith((b" missing", b" ambiguous")):
-            yield None
-            continue
-        _, kind, size = header.rsplit(b" ", 2)
-        if kind != b"blob":
-            raise IntegrityError(f"a {kind.decode()} where a file should be", where="ledger")
-        yield answer[at : at + int(size)]
-        at += int(size) + 1

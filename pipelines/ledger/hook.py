@@ -14,14 +14,17 @@ FORMER = frozenset(
     {
         "bafc7b34308e183f2067968db50907c4557ee2a526fedde9166ab16fa4ccd4ff",  # without roles
         "2954ee482489622927fc91d5bc9b2aac55d2234ef7786ebaa473e11b7ef6bcff",  # without the branch nights
+        "901825c356e17ef34f8f5104cde2837f90a26c1ab26857e25f718a2bc24c92af",  # without an end of runs
+        "260c246ba82655699192677402261816600257a364081cfab9b7df868e92114c",  # without the promoter's records
     }
 )
 
 UPDATE_HOOK = """\
 #!/bin/sh
-# Guards the refs of a ledger: branches move forward only, tags never, nothing is deleted, a run's branch is
-# written by the holder of the newest lease alone, and where a server names roles, `champion` by the promoter
-# alone. Arguments: ref, old commit, new commit.
+# Guards the refs of a ledger: branches move forward only, tags never, nothing is deleted but a run that `decisions`
+# says retention has ended, a run's branch is written by the holder of the newest lease alone, and where a server
+# names roles, `champion` and the records that let a run become champion or bytes be removed are written, and a run is
+# ended, by the promoter alone. Arguments: ref, old commit, new commit.
 set -eu
 ref=$1 old=$2 new=$3
 refuse() {
@@ -42,7 +45,19 @@ if [ "$ref" = refs/heads/champion ] && [ -n "$role" ] && [ "$role" != promoter ]
     refuse "only the promoter may write it, not $role"
 fi
 
-if unset_id "$new"; then refuse "refs are never deleted"; fi
+if unset_id "$new"; then
+    id=${ref##*/}
+    case "$ref" in
+    refs/tags/runs/* | refs/heads/run/*) ;;
+    *) refuse "refs are never deleted" ;;
+    esac
+    git cat-file -e "refs/heads/decisions:retention/$id.json" 2>/dev/null || refuse "refs are never deleted"
+    [ -z "$role" ] || [ "$role" = promoter ] || refuse "only the promoter may delete it, not $role"
+    if git cat-file blob refs/heads/champion:champion.json 2>/dev/null | grep -qF '"run": "'"$id"'"'; then
+        refuse "the champion or the one before it"
+    fi
+    exit 0
+fi
 [ "$(git cat-file -t "$new")" = commit ] || refuse "only commits"
 
 case "$ref" in
@@ -55,6 +70,24 @@ refs/tags/*)
     fi
     ;;
 esac
+
+# Whoever runs a model's own code may write these branches, but not what promotion and retention go by: answers of
+# people, ends of rollbacks, pins, runs that were ended, rows that were erased. What counts is what the push as a whole
+# changes, however many commits and merges it has.
+case "$ref" in
+refs/heads/decisions)
+    set -- retention
+    for kind in approval rollback pin unpin erasure; do set -- "$@" "decisions/*-$kind-*"; done
+    ;;
+refs/heads/data) set -- erased suppressed.json ;;
+*) set -- ;;
+esac
+if [ $# -gt 0 ] && [ -n "$role" ] && [ "$role" != promoter ]; then
+    before=$old
+    if unset_id "$old"; then before=$(git hash-object -t tree --stdin </dev/null); fi
+    touched=$(git diff-tree -r --no-renames --name-only "$before" "$new" -- "$@")
+    [ -z "$touched" ] || refuse "only the promoter may write $(printf '%s\\n' "$touched" | head -n 1), not $role"
+fi
 
 case "$ref" in
 refs/heads/run/*)

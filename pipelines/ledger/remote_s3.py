@@ -75,20 +75,26 @@ class S3Remote:
         return found is not None
 
     def _fetch(self, oid: str) -> None:
+        from pipelines.ledger.objects import S3Objects
+
         try:
-            with atomic_file(self.cached(oid), durable=False) as temporary:
-                copied = s3_read.fetch(self.s3, self._object(oid), temporary, algorithm="md5")
-                if copied.digest != oid.removesuffix(".dir"):
-                    raise IntegrityError(
-                        f"object {oid} holds other bytes than its name says",
-                        where=self.where,
-                        remedy="restore it from a backup",
-                    )
-                temporary.chmod(_READ_ONLY)
+            self._copy_in(oid)
         except ObjectMissing:
-            raise IntegrityError(
-                f"object {oid} is not there", where=self.where, remedy="restore it from a backup"
-            ) from None
+            if not S3Objects(self.s3, self.place).restore(oid):
+                remedy = "restore it from a backup"
+                raise IntegrityError(f"object {oid} is not there", where=self.where, remedy=remedy) from None
+            self._copy_in(oid)
+
+    def _copy_in(self, oid: str) -> None:
+        with atomic_file(self.cached(oid), durable=False) as temporary:
+            copied = s3_read.fetch(self.s3, self._object(oid), temporary, algorithm="md5")
+            if copied.digest != oid.removesuffix(".dir"):
+                raise IntegrityError(
+                    f"object {oid} holds other bytes than its name says",
+                    where=self.where,
+                    remedy="restore it from a backup",
+                )
+            temporary.chmod(_READ_ONLY)
 
     def _object(self, oid: str) -> S3Place:
         return self.place.below("files", "md5", oid[:2], oid[2:])

@@ -106,10 +106,21 @@ class DvcRemote:
         with passing(self.where):
             if not self._odb.fs.exists(self._odb.path):
                 raise PassingFault("is away", where=self.where, remedy="bring it back, then try again")
-            for oid, error in self._copy_in(oids).items():
+            for oid, error in self._brought(oids).items():
                 if not isinstance(error, FileNotFoundError):
                     raise PassingFault(f"object {oid} cannot be read: {error}", where=self.where, remedy="try again")
                 raise IntegrityError(f"object {oid} is not there", where=self.where, remedy="restore it from a backup")
+
+    def _brought(self, oids: Sequence[str]) -> dict[str, BaseException]:
+        """As `_copy_in`, with what retention has put on its shelf meanwhile."""
+        errors = self._copy_in(oids)
+        back = [oid for oid, error in errors.items() if isinstance(error, FileNotFoundError) and self._restored(oid)]
+        return {oid: error for oid, error in errors.items() if oid not in back} | (self._copy_in(back) if back else {})
+
+    def _restored(self, oid: str) -> bool:
+        from pipelines.ledger.objects import FolderObjects
+
+        return "://" not in self.url and FolderObjects(Path(self.url)).restore(oid)
 
     @property
     def _cache(self) -> Any:
@@ -151,6 +162,8 @@ class DvcRemote:
 
     def _see(self, oid: str) -> None:
         path, local = self._odb.oid_to_path(oid), Path(self._cache.oid_to_path(oid))
+        if not self._odb.fs.exists(path):
+            self._restored(oid)
         try:
             size = self._odb.fs.info(path)["size"]
         except FileNotFoundError:

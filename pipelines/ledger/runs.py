@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,12 @@ from pipelines.config.load import FOLDER_FILES, MAX_BYTES
 from pipelines.config.params import RunParams
 from pipelines.config.settings import PROJECT, Settings
 from pipelines.errors import ConfigError, InputError, PushRefused, shorten
-from pipelines.ledger import champion, code, lease, server
+from pipelines.ledger import champion, code, lease, server, stamps
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.manifest import build_window, load_manifest
 from pipelines.storage.files import json_bytes
 
+Stamped = Callable[[champion.Champion | None], bytes]
 # What an id stands for: opening it again must bring the same. The champion may have moved since, the first stays.
 _IDENTITY = ("params.yaml", "dvc.yaml", "run.json", "window.json", *(f"model/{name}" for name in FOLDER_FILES))
 
@@ -60,8 +61,11 @@ def open_run(
     data_commit: str | None = None,
     *,
     project: Path = PROJECT,
+    stamped: Stamped | None = None,
 ) -> Run:
     """Begin run `run_id` on top of `data_commit` (default: the head of `data`), or return it where it was begun before.
+
+    `stamped` gives the contents of `champion/stamped.json` for the champion that the run is to be judged against.
 
     Raises:
         InputError: the id was begun with another recipe, data, code or request.
@@ -73,8 +77,10 @@ def open_run(
     base = data_commit or (_base(ledger, begun) if begun else ledger.head("data"))
     if base is None:
         raise InputError("there are no data yet", where=ledger.url, remedy=f"`evergreen ingest {ledger.model}` first")
-    files = _files(settings, ledger, run_id, params, request, model_folder, base, project)
+    standing = champion.current(ledger)
+    files = _files(settings, ledger, run_id, params, request, model_folder, base, project, standing)
     if begun is None:
+        files[stamps.NOTE] = stamped(standing) if stamped else stamps.NOTHING
         try:
             ledger.commit(f"run/{run_id}", files, f"Begin run {run_id} of {ledger.model}\n", parent=None, base=base)
         except PushRefused:
@@ -181,11 +187,11 @@ def _files(
     model_folder: Path,
     base: str,
     project: Path,
+    standing: champion.Champion | None,
 ) -> dict[str, bytes]:
     window = build_window(load_manifest(ledger, base), params)
     code_json = code.describe(settings, project)
     model_files = _model_files(model_folder)
-    standing = champion.current(ledger)
     key = recipe_key(params, window, code_json, model_files)
     return {
         **server.first_files(ledger.model, settings.dvc_remote),

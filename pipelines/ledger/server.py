@@ -26,8 +26,13 @@ GITIGNORE = """\
 /out/evaluate/*
 !/out/evaluate/metrics.json
 !/out/evaluate/gates.json
+!/out/evaluate/cost.json
+!/out/cost/
+/out/cost/*
+!/out/cost/train.json
 /champion/*
 !/champion/champion.json
+!/champion/stamped.json
 /result.json
 /dvc_plots/
 *.tmp

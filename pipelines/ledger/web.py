@@ -53,8 +53,32 @@ def create(settings: Settings, url: str) -> None:
         ) from error
 
 
-def _request(settings: Settings, url: str) -> urllib.request.Request:
-    request = urllib.request.Request(url, method="PUT", headers={"Content-Length": "0"})  # noqa: S310
+def models(settings: Settings) -> list[str]:
+    """The models whose ledgers the server has.
+
+    Raises:
+        ConfigError: the login is wrong, or it is no server of ours.
+        PassingFault: it cannot be reached.
+    """
+    url = f"{settings.ledgers.rstrip('/')}/"
+    try:
+        with urllib.request.urlopen(_request(settings, url, "GET"), timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
+            return [str(name) for name in answer.read().decode().split()]
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code in NO_MAKER:
+            raise ConfigError("its ledgers cannot be listed", where=url, remedy="name them all by --ledger") from None
+        raise _refused(error.code, url) from None
+    except (OSError, http.client.HTTPException, UnicodeDecodeError) as error:
+        reason = getattr(error, "reason", error)
+        raise PassingFault(
+            f"cannot list the ledgers: {reason}", where=url, remedy="see that the server runs and can be reached"
+        ) from error
+
+
+def _request(settings: Settings, url: str, method: str = "PUT") -> urllib.request.Request:
+    length = {"Content-Length": "0"} if method == "PUT" else {}
+    request = urllib.request.Request(url, method=method, headers=length)  # noqa: S310
     found = login(settings, LEDGER)
     if found is not None:
         token = base64.b64encode(":".join(found).encode()).decode()

@@ -14,7 +14,7 @@ from typing import Any, Self
 from pipelines.config import names
 from pipelines.config.settings import Settings
 from pipelines.errors import InputError, IntegrityError, shorten
-from pipelines.ledger import lease
+from pipelines.ledger import lease, stamps
 from pipelines.ledger.command import GitFailed, git
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.lockfile import Out, Pipeline
@@ -28,6 +28,7 @@ LAKE_STAGES = frozenset({"snapshot", "validate", "features"})
 CHAMPION_FILES = {
     "out/train/release.json": "model.json",
     "out/train/signature.json": "signature.json",
+    "out/train/training.json": "training.json",
     "model/features.py": "features.py",
     "params.yaml": "params.yaml",
 }
@@ -123,7 +124,7 @@ class Workspace:
             link(store.cached(listed[path]), self.root / path)
 
     def pull_champion(self) -> dict[str, Any] | None:
-        """Bring the champion's model, signature, features and parameters beside `champion.json`; None: no champion.
+        """Bring the champion's files and what it said of the test days beside `champion.json`; None: no champion.
 
         Raises:
             IntegrityError: the champion's run is gone, or its bytes are not what it says.
@@ -136,6 +137,7 @@ class Workspace:
             raise IntegrityError("the champion's run is not in the ledger", where=tag, remedy="restore its tag")
         folder = self.root / "champion"
         fetch_files(self.settings, self.ledger, tag, {path: folder / name for path, name in CHAMPION_FILES.items()})
+        stamps.bring(self.settings, self.ledger, self.root)
         return standing
 
     def check_out(self, outs: Iterable[Out]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -18,10 +19,13 @@ from pipelines.drift.profile import Profile, profile
 from pipelines.drift.thinning import thinned
 from pipelines.errors import DataError
 from pipelines.ledger.data import Arrival, Manifest, Partition
+from pipelines.ledger.suppression import Suppression
 from pipelines.night.report import Fate, Outcome
 from pipelines.quality.suite import Suite
 from pipelines.quality.verdict import Verdict, judge_many
 from pipelines.storage import parquet
+from pipelines.storage.erasing import held, write_without
+from pipelines.storage.files import sha256_file
 from pipelines.storage.lake import Fetched, PartitionMissing, PartitionRefused, Source
 
 if TYPE_CHECKING:
@@ -36,7 +40,8 @@ GRID_FILES, GRID_ROWS = 20, 200_000
 class Inspector:
     """Examines partitions of one model against what the ledger's `manifest` knows; `folder` takes the copies.
 
-    A table that has none of `grids` yet gets one of the first accepted partitions that are examined together.
+    A table that has none of `grids` yet gets one of the first accepted partitions that are examined together. Rows
+    that were `erased` are taken out before anything looks at a copy: what is known and judged is without them.
     """
 
     model: Model
@@ -46,6 +51,7 @@ class Inspector:
     folder: Path
     progress: Callable[[str], None]
     grids: dict[str, Grid]
+    erased: Suppression
     outcomes: list[Outcome] = field(default_factory=list)
 
     def examine(self, table: str, partitions: Sequence[str]) -> list[Arrival]:
@@ -91,7 +97,9 @@ class Inspector:
         target = self.folder / table / f"{names.partition_name(partition)}.parquet"
         unchanged = Outcome(table, partition, Fate.UNCHANGED, known.revision if known else 0)
         try:
-            fetched = self.source.fetch(config, partition, target, self.model.validation.max_bytes)
+            fetched = self._cleared(
+                table, self.source.fetch(config, partition, target, self.model.validation.max_bytes)
+            )
         except PartitionMissing:
             return unchanged if known else Outcome(table, partition, Fate.MISSING)
         except PartitionRefused as error:
@@ -101,6 +109,22 @@ class Inspector:
             target.unlink()
             return unchanged
         return fetched
+
+    def _cleared(self, table: str, fetched: Fetched) -> Fetched:
+        """The copy without erased rows; one that cannot be read as it is, for it will be quarantined."""
+        hashes = self.erased.of(table)
+        if not hashes or not fetched.whole:
+            return fetched
+        try:
+            data = self._read(fetched.path)
+        except DataError:
+            return fetched
+        gone = held(data, hashes, partial(self.erased.digest, table))
+        if gone is None:
+            return fetched
+        write_without(fetched.path, data, gone)
+        self.progress(f"{table}: rows that were erased are left out of {fetched.path.stem}")
+        return replace(fetched, sha256=sha256_file(fetched.path), bytes=fetched.path.stat().st_size)
 
     def _unreadable(self, table: str) -> str:
         """What stands for the suite of a file that could not be read: other caps may let it in."""

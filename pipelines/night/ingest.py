@@ -18,6 +18,7 @@ from pipelines.errors import ConfigError, DataError
 from pipelines.ledger.data import Arrival, Manifest, load_grids, load_manifest, publish
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.months import months_between
+from pipelines.ledger.suppression import Suppression
 from pipelines.night.arrivals import HISTORY, Inspector
 from pipelines.night.report import Fate, IngestReport, Outcome
 from pipelines.quality.suite import Suite
@@ -53,13 +54,14 @@ def ingest(
     grids = {table: Grid.from_json(grid) for table, grid in load_grids(ledger, model.tables).items()}
     for batch in _batches(model, days):
         with _scratch(settings) as copies:
-            inspector = Inspector(model, suite, source, manifest, Path(copies), progress, grids)
+            erased = Suppression.load(ledger)
+            inspector = Inspector(model, suite, source, manifest, Path(copies), progress, grids, erased)
             arrivals = [arrival for table, wanted in batch for arrival in inspector.examine(table, wanted)]
             outcomes += inspector.outcomes
             if arrivals:
                 progress(f"publishing {len(arrivals)} partitions")
                 made = {table: grid.to_json() for table, grid in grids.items()}
-                publish(settings, ledger, arrivals, _message(model_name, arrivals), progress, made)
+                publish(settings, ledger, arrivals, _message(model_name, arrivals), progress, made, erased.content)
                 manifest = load_manifest(ledger, months=months)
                 outcomes += [_outcome(arrival, manifest) for arrival in arrivals]
     seconds = round(time.monotonic() - started, 2)

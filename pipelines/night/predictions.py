@@ -58,7 +58,11 @@ class Predictions:
             return None
         place, found = self.once.where(f"{self.folder}/{name}"), sha256_file(path)
         if sha256 not in (None, found):
-            raise IntegrityError("holds other bytes already", where=place, remedy="it is kept; see who wrote it")
+            raise IntegrityError(
+                f"holds other bytes already: {found[:12]}…, the ledger says {str(sha256)[:12]}…",
+                where=place,
+                remedy="it is kept; see who wrote it, then put the recorded bytes back or take it away",
+            )
         try:
             return Kept(place, found, read_table(path), new=False)
         except IntegrityError as error:

@@ -48,6 +48,7 @@ def path_of(folder: Path, params: RunParams, table: Table) -> Path:
     """Where the fit of `params` on `table` is kept below `folder`, by everything that its results depend on."""
     plain = params.model_dump(mode="json", exclude={"gates", "validation"})
     plain["training"].pop("threads")  # they change no bit of a model
+    plain["evaluation"].pop("business")  # it is worked out from the scores
     made_of = json.dumps([FORMAT, table.sha256, plain], sort_keys=True)
     return folder / f"{params.span.as_of}-{files.sha256_bytes(made_of.encode())[:KEY_LENGTH]}.npz"
 

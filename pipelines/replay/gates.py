@@ -5,20 +5,23 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any
 
-from pipelines.evaluation.metrics import compute
+from pipelines.config.gates import Family, Mode
+from pipelines.evaluation.metrics import compute, default_metric
+from pipelines.evaluation.paired import Paired
 from pipelines.evaluation.record import Agreement, Compared, Measured, ScoreFacts
-from pipelines.gates import baseline
 from pipelines.gates.families import FAMILIES
 from pipelines.replay.world import EPOCH, World
 
-# The linear baseline only reports: no gate of its family refuses, and fitting it would cost more than the booster.
-ASKED = tuple(family for family in FAMILIES if family is not baseline.judge)
+# What a retraining's scores alone answer; the linear baseline, say, would cost more to fit than the booster.
+ASKED = (Family.SANITY, Family.FLOORS, Family.CHAMPION, Family.AGREEMENT)
 
 
 def refusal(world: World, challenger: date, champion: date) -> str | None:
     """Why the retraining as of `challenger` may not follow the one as of `champion`; None: it may."""
     measured = _measured(world, challenger, champion)
-    results = [result for family in ASKED for result in family(measured, world.model.gates)]
+    gates = world.model.gates
+    asked = [family for family in ASKED if gates.mode(family) is Mode.ON]
+    results = [result for family in asked for result in FAMILIES[family](measured, gates)]
     return next((result.sentence for result in results if result.refuses), None)
 
 
@@ -59,4 +62,6 @@ def _compared(world: World, challenger: date, champion: date) -> Compared:
         theirs = scores[np.isfinite(labels)]
     ours, known = compute(task, label[unseen], score[unseen]), compute(task, label[unseen], theirs)
     days = (first, span.test_end) if rows else None
-    return Compared(None, seen_until, rows, days, ours, known, ours)
+    metric = world.model.gates.champion.metric or default_metric(task)
+    paired = Paired.of(task, metric, label[unseen], (score[unseen], theirs), day[unseen], (ours, known))
+    return Compared(None, seen_until, rows, days, ours, known, ours, paired)

@@ -9,7 +9,7 @@ from pipelines.errors import ExitCode, InputError, PassingFault
 from pipelines.ledger import decisions, lease
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.workspace import Workspace
-from pipelines.runs import claims, nights, opening, stage
+from pipelines.runs import claims, nights, opening, release, stage
 from pipelines.runs.request import Request, json_object
 from pipelines.stages.context import Progress, StageResult
 from pipelines.storage.files import full_disk
@@ -19,7 +19,8 @@ SHOWN = 5
 
 
 def run_step(settings: Settings, model: str, run_id: str, step: str, params: str, say: Progress) -> StageResult:
-    """One step of run `run_id`: a stage, `register`, `promote`; or, without a run, `ingest` and the steps of a night.
+    """One step of run `run_id`: a stage, `register`, `promote`; or, without a run, `ingest`, the steps of a night,
+    `rollback` and `reconcile`.
 
     Raises:
         EvergreenError: with the exit code of the contract. Only a passing fault keeps the model's lease.
@@ -28,6 +29,8 @@ def run_step(settings: Settings, model: str, run_id: str, step: str, params: str
         return nights.step(settings, model, step, params, say)
     if step == "ingest":
         return _ingest(settings, model, params, say)
+    if step in release.STEPS:
+        return release.step(settings, model, step, params, say)
     if step == "promote":
         from pipelines.release.promote import promote
 

@@ -10,6 +10,7 @@ from pipelines.config import settings
 from pipelines.config.names import model_name
 from pipelines.config.settings import Settings
 from pipelines.errors import ConfigError, ExitCode
+from pipelines.ledger import stamps
 from pipelines.ledger.command import git
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.outs import fetch_files
@@ -39,13 +40,14 @@ def _bring_champion(root: Path) -> None:
     """The files of the champion that the run was judged against, from the ledger it was cloned from."""
     judged = read_json(root / "champion" / "champion.json")["champion"]
     missing = {path: root / "champion" / name for path, name in CHAMPION_FILES.items()}
-    if judged is None or all(target.is_file() for target in missing.values()):
+    if judged is None or all(path.is_file() for path in (*missing.values(), *stamps.named(root))):
         return
     origin = git(root, "remote", "get-url", "origin").decode().strip()
     folder, _, repository = origin.rstrip("/").rpartition("/")
     found = _settings(root, folder)
     ledger = Ledger.open(found, model_name(repository.removesuffix(".git")))
     fetch_files(found, ledger, f"runs/{judged['run']}", missing)
+    stamps.bring(found, ledger, root)
 
 
 def _settings(root: Path, ledgers: str) -> Settings:

@@ -122,12 +122,13 @@ def _monitor(night: Night) -> StageResult:
 
 
 def _decide(night: Night) -> StageResult:
-    from pipelines.night import alarms
+    from pipelines.night import alarms, regress
 
     result: StageResult = _call("decide", night, backfill=night.asked.backfill)
     if not night.asked.backfill and result.exit_code is ExitCode.DONE:
         ledger = Ledger.open(night.settings, night.name)
         alarms.of_decision(ledger, night.model, night.day, result.summary, night.asked.link)
+        regress.look(ledger, night.model, night.asked.link, night.say)
     return result
 
 

@@ -14,11 +14,12 @@ from pipelines.config.model import Model
 from pipelines.config.names import Promotion
 from pipelines.config.params import RunParams
 from pipelines.config.settings import Settings
-from pipelines.errors import DataError, NothingToDo
+from pipelines.errors import ConfigError, DataError, NothingToDo
 from pipelines.ledger import champion as champions
 from pipelines.ledger import lease, runs
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.manifest import load_manifest
+from pipelines.runs import stamps
 from pipelines.runs.request import Request
 
 
@@ -62,7 +63,7 @@ def plan(settings: Settings, ledger: Ledger, request: Request) -> Plan:
         folder=folder,
         params=params,
         request={
-            "promotion": (request.promotion or model.promotion).value,
+            "promotion": _mode(model, request).value,
             "note": request.note,
             "caller": request.key,
             "data_commit": commit,
@@ -70,6 +71,21 @@ def plan(settings: Settings, ledger: Ledger, request: Request) -> Plan:
         data_commit=commit,
         recipe=runs.recipe_of(settings, ledger, params, folder, commit),
     )
+
+
+def _mode(model: Model, request: Request) -> Promotion:
+    """What is asked for, where model.yaml allows no less; `promote` looks again."""
+    asked, declared = request.promotion or model.promotion, model.promotion
+    if names.strictest(asked, declared) is not asked:
+        who = "a person must approve what" if declared is Promotion.MANUAL else "nothing"
+        raise ConfigError(
+            f"{who} becomes champion of this model, whose model.yaml says {declared.value}",
+            where=f"promotion: {asked.value}",
+            remedy="ask for a stricter mode (dry_run, manual), or change model.yaml"
+            if declared is Promotion.MANUAL
+            else "ask for dry_run, or change model.yaml",
+        )
+    return asked
 
 
 def earlier(ledger: Ledger, planned: Plan) -> Earlier | None:
@@ -115,8 +131,23 @@ def open_run(settings: Settings, ledger: Ledger, run_id: str, request: Request) 
 
 
 def begin(settings: Settings, ledger: Ledger, run_id: str, planned: Plan) -> runs.Run:
-    """The run of `planned` under `run_id`."""
-    return runs.open_run(settings, ledger, run_id, planned.params, planned.request, planned.folder, planned.data_commit)
+    """The run of `planned` under `run_id`, with what the champion said in the nights of its test days.
+
+    Raises:
+        IntegrityError: a file of predictions is not the one that its night recorded.
+        PassingFault: ledger, remote or predictions cannot be reached.
+    """
+    params, commit = planned.params, planned.data_commit
+    return runs.open_run(
+        settings,
+        ledger,
+        run_id,
+        planned.params,
+        planned.request,
+        planned.folder,
+        planned.data_commit,
+        stamped=lambda standing: stamps.pinned(settings, ledger, params, commit, standing),
+    )
 
 
 def resumable(ledger: Ledger, planned: Plan) -> str | None:

@@ -13,6 +13,7 @@ import yaml
 from pipelines.registry import Column, Entry
 
 REPORTS = ("out/evaluate/report.html", "out/validate/report.html")
+COST = "out/evaluate/cost.json"
 DATA = ("out/evaluate/gates.json", "out/evaluate/metrics.json", "out/evaluate/slices.json", "out/train/signature.json")
 
 
@@ -35,7 +36,7 @@ def entry_of(root: Path, model: str, run_id: str) -> Entry:
         model=model,
         tag=f"runs/{run_id}",
         params=dict(flat(yaml.safe_load((root / "params.yaml").read_text()))),
-        metrics={name: value for name, value in flat(_json(root / "out/evaluate/metrics.json")) if _number(value)},
+        metrics=dict(_metrics(root)),
         tags=tags,
         dataset={"digest": _features_digest(lock), "tag": f"runs/{run_id}", "path": "out/features"},
         model_file=root / "out/train/release.json",
@@ -47,6 +48,13 @@ def entry_of(root: Path, model: str, run_id: str) -> Entry:
             "plots": tuple(sorted((root / "out/evaluate/plots").iterdir())),
         },
     )
+
+
+def _metrics(root: Path) -> Iterator[tuple[str, float]]:
+    """What the evaluation found, and what training and serving took; runs of earlier days have no `cost.json`."""
+    yield from ((name, value) for name, value in flat(_json(root / "out/evaluate/metrics.json")) if _number(value))
+    if (root / COST).is_file():
+        yield from ((name, value) for name, value in flat(_json(root / COST), "cost.") if _number(value))
 
 
 def flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,17 +1,21 @@
-"""The step after the stages: tell MLflow of a finished run, and give the challenger a version if its gates passed."""
+"""The step after the stages: tell MLflow of a finished run; one whose gates passed gets a version and a card."""
 
 from __future__ import annotations
 
+from pipelines.card import make as card
+from pipelines.card.publish import Place, publish
 from pipelines.config.settings import Settings
 from pipelines.errors import ExitCode, InputError
+from pipelines.ledger import challengers
 from pipelines.ledger.lockfile import Pipeline
 from pipelines.ledger.workspace import Workspace
-from pipelines.registry import Registry
+from pipelines.night.scratch import scratch_folder
+from pipelines.registry import Entry, Registry
 from pipelines.runs.record import entry_of
 from pipelines.stages.context import Progress, StageResult
-from pipelines.storage.files import read_json
 
 STAGES = ("validate", "train", "evaluate")
+FONTS = "matplotlib"  # below the home, where the next card finds them
 
 
 def register(settings: Settings, workspace: Workspace, say: Progress) -> StageResult:
@@ -24,17 +28,43 @@ def register(settings: Settings, workspace: Workspace, say: Progress) -> StageRe
     model, run_id = workspace.ledger.model, workspace.run_id
     if workspace.ledger.head(f"runs/{run_id}") is None:
         raise InputError(f"run {run_id} is not finished", where="register", remedy="run its stages first")
-    pipeline = Pipeline(workspace.ledger, workspace.head)
-    workspace.check_out([out for stage in STAGES for out in pipeline.outs(stage)])
-    entry = entry_of(workspace.root, model, run_id)
+    told = entry(workspace)
     registry = Registry.of(settings)
     say("telling MLflow")
-    passed = read_json(workspace.root / "out/evaluate/gates.json")["passed"]
-    if not passed:
-        mlflow_run = registry.log(entry)
+    # Out of the ledger: what lies in the workspace may have been touched since.
+    gates = challengers.judged(workspace.ledger)
+    if not gates[run_id].get("passed"):
+        mlflow_run = registry.log(told)
         say("recorded in MLflow; the gates refused it, so it gets no version")
         return StageResult(ExitCode.REFUSED, {"run": run_id, "mlflow_run": mlflow_run, "refused": True})
-    version = registry.register(entry)
-    registry.set_alias(model, "challenger", version)
+    version = registry.register(told)
+    # A run of older data takes the alias from nobody.
+    if challengers.newest(gates) == run_id:
+        registry.set_alias(model, "challenger", version)
     say(f"version {version} of {model}")
-    return StageResult(summary={"run": run_id, "version": version})
+    place = card_of(settings, workspace, registry, version)
+    say("its card is in MLflow")
+    return StageResult(summary={"run": run_id, "version": version, "card": place.to_json()})
+
+
+def entry(workspace: Workspace) -> Entry:
+    """What MLflow shall know of the finished run in `workspace`, whose outs are brought there."""
+    pipeline = Pipeline(workspace.ledger, workspace.head)
+    workspace.check_out([out for stage in STAGES for out in pipeline.outs(stage)])
+    return entry_of(workspace.root, workspace.ledger.model, workspace.run_id)
+
+
+def card_of(settings: Settings, workspace: Workspace, registry: Registry, version: int) -> Place:
+    """Make the card of `version`, which the run in `workspace` made, and publish it; raises as `publish` does."""
+    pipeline = Pipeline(workspace.ledger, workspace.head)
+    workspace.check_out([out for stage in card.STAGES for out in pipeline.outs(stage)])
+    with scratch_folder(settings, "card") as folder:
+        file = card.make(
+            workspace.root,
+            folder,
+            version=version,
+            run=workspace.run_id,
+            commit=workspace.head,
+            fonts=settings.home / FONTS,
+        )
+        return publish(registry, workspace.ledger.model, version, file)

@@ -11,9 +11,11 @@ from typing import Any
 
 import yaml
 
+from pipelines.config.gates import Family, Mode
 from pipelines.config.names import STAGES
 from pipelines.config.params import RunParams
 from pipelines.errors import ConfigError, ExitCode
+from pipelines.evaluation import keys
 from pipelines.ledger import decisions, runs
 from pipelines.ledger.workspace import Workspace
 from pipelines.runs import apart
@@ -43,7 +45,7 @@ def perform(workspace: Workspace, stage: str, say: Progress) -> Done:
     how, summary = "kept", {}
     if not workspace.finished(stage):
         workspace.prepare(stage)
-        _champions_tables(workspace, stage)
+        _partitions(workspace, stage)
         how = "restored" if workspace.restore(stage) else "ran"
         if how == "ran":
             say("started")
@@ -82,15 +84,19 @@ def _run(workspace: Workspace, stage: str, say: Progress) -> StageResult:
     return run(workspace.root, stage, say)
 
 
-def _champions_tables(workspace: Workspace, stage: str) -> None:
-    """A champion with other features is judged on rows built its own way: that takes the window's partitions again."""
-    theirs = workspace.root / "champion" / "features.py"
-    if (
-        stage == LAST
-        and theirs.is_file()
-        and sha256_file(theirs) != sha256_file(workspace.root / "model" / "features.py")
-    ):
+def _partitions(workspace: Workspace, stage: str) -> None:
+    """Bring what evaluate reads of the window: all of it for a champion with other features, else the keys' events.
+
+    Such a champion is judged on rows that are built its own way.
+    """
+    if stage != LAST:
+        return
+    params, theirs = params_of(workspace.root), workspace.root / "champion" / "features.py"
+    if theirs.is_file() and sha256_file(theirs) != sha256_file(workspace.root / "model" / "features.py"):
         workspace.pull_lake()
+    elif keys.compared(params) and params.gates.mode(Family.OVERLAP) is not Mode.OFF:
+        listed = read_json(workspace.root / "window.json")["partitions"]
+        workspace.pull_lake(item["path"] for item in listed if item["table"] == params.events)
 
 
 def _verdict(workspace: Workspace, stage: str) -> ExitCode:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pipelines.config.names import PROMOTER_STEPS
 from pipelines.config.resources import LARGEST, SMALLEST
 from pipelines.config.settings import Settings, task_environment
 from pipelines.services.docker_body import SAID
@@ -36,7 +37,7 @@ def approved(body: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     containers, words = settings.containers, body.get("Cmd")
     if not isinstance(words, list) or words[:1] != ["stage"] or not all(isinstance(word, str) for word in words):
         raise Refused(SAID, "Cmd is no `stage` and its arguments")
-    volume = containers.promote_volume if words[1:2] == ["promote"] else containers.volume
+    volume = containers.promote_volume if words[1:2] and words[1] in PROMOTER_STEPS else containers.volume
     host = _checked("HostConfig", body.get("HostConfig"), _host(containers.network, volume), _HOST_NEEDS)
     if host["MemorySwap"] != host["Memory"]:
         raise Refused(SAID, "MemorySwap is not Memory, so the limit could be swapped away")

@@ -183,6 +183,8 @@ class Backends:
             "core.hooksPath": str(self._root.hooks),
             "receive.maxInputSize": str(self._limit),
             "http.receivepack": "true",
+            # The hook still refuses all but runs that retention has ended.
+            "receive.denyDeletes": "false" if role is Role.PROMOTER else "true",
         }
         return {
             "PATH": os.environ.get("PATH", os.defpath),

@@ -98,6 +98,9 @@ class Handler(BaseHTTPRequestHandler):
     def _serve(self) -> str:
         role = self._role()
         self._user = role.value
+        if (self.command, self.path) == ("GET", "/"):
+            self._answer(HTTPStatus.OK, "\n".join(self._served.root.models()))
+            return ""
         asked = target(self.path, self.command)
         if asked.action:
             return self._git(asked, role)

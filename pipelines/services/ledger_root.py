@@ -58,6 +58,10 @@ class Root:
         """Whether there is a ledger of `model`."""
         return (self.repository(model) / "HEAD").is_file()
 
+    def models(self) -> list[str]:
+        """The models that have a ledger, sorted."""
+        return sorted(path.parent.name.removesuffix(".git") for path in self.folder.glob("[a-z]*.git/HEAD"))
+
     def create(self, model: str, dvc_remote: str) -> bool:
         """Make the ledger of `model`; False where there was one."""
         if self.has(model):

@@ -18,7 +18,7 @@ LONGEST = 4096
 
 
 class Role(StrEnum):
-    """What a user may write: `tasks` all but `champion`, `promoter` that too."""
+    """What a user may write: `tasks` not `champion`, nor what promotion and retention go by; `promoter` these too."""
 
     TASKS = "tasks"
     PROMOTER = hook.PROMOTER

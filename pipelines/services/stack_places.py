@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from pipelines.config.secrets import PROMOTER, SIGNERS, SIGNING
 from pipelines.services.stack_secrets import NAMES, PREVIOUS, read
 
 # Users of our images, of PostgreSQL's and of Redis's.
@@ -42,11 +43,14 @@ def places(secrets: Path) -> dict[str, Place]:
     database = f"airflow:{quote(get['postgres-airflow'], safe='')}@postgres:5432/airflow"
     # The channels of alerts, as models name them: only Airflow's side reaches anything outside.
     alerts = {path.name: f"{read(secrets, path.name)}\n" for path in sorted(secrets.glob(f"{ALERTS}*"))}
+    # What an operator may put there: who signs champions, and whose signatures count.
+    signers, signing = _if_there(secrets, SIGNERS), _if_there(secrets, SIGNING)
     airflow = alerts | {
         "database": f"postgresql+psycopg2://{database}",
         "celery-results": f"db+postgresql://{database}",
         "celery-broker": f"redis://:{quote(get['redis'], safe='')}@redis:6379/0",
         "ledger": task["ledger"],
+        **{name: get[name] for name in ("airflow-fernet", "airflow-api", "airflow-jwt")},
     }
     first = ("postgres", "postgres-airflow", "postgres-mlflow", "mlflow-admin", "mlflow-tasks", "airflow-admin")
     return {
@@ -55,15 +59,17 @@ def places(secrets: Path) -> dict[str, Place]:
         "s3": Place({name: get[name] for name in ("s3-access-key", "s3-secret-key")}),
         "ledger": Place({"ledger-tasks": task["ledger"], "ledger-promoter": promoter["ledger"]}),
         "mlflow": Place(aws | {name: get[name] for name in ("postgres-mlflow", "mlflow-admin", "mlflow-session")}),
-        "airflow": Place(airflow | {name: get[name] for name in ("airflow-fernet", "airflow-api", "airflow-jwt")}),
+        "airflow": Place(airflow),
+        # Where Airflow's own tasks run, among them the one that records what a person answered.
+        "scheduler": Place(airflow | {PROMOTER: promoter["ledger"]}),
         "init": Place(
             aws
             | {"ledger": task["ledger"]}
             | {name: get[name] for name in first}
             | {name: path.read_text(encoding="ascii") for name, path in old.items() if path.exists()}
         ),
-        "tasks": Place(task, below="secrets"),
-        "promote": Place(task | promoter, below="secrets"),
+        "tasks": Place(task | signers, below="secrets"),
+        "promote": Place(task | promoter | signers | signing, below="secrets"),
     }
 
 
@@ -93,6 +99,10 @@ def _write(path: Path, text: str, owner: int) -> None:
         file.write(text)
     os.chown(temporary, owner, owner)
     temporary.replace(path)
+
+
+def _if_there(secrets: Path, name: str) -> dict[str, str]:
+    return {name: f"{read(secrets, name)}\n"} if (secrets / name).exists() else {}
 
 
 def _login(user: str, password: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipelines.config.params import RunParams
 from pipelines.errors import ExitCode, IntegrityError
-from pipelines.evaluation import plots, report
+from pipelines.evaluation import cost, given, plots, report
 from pipelines.evaluation.comparison import CHALLENGER
 from pipelines.evaluation.judge import Challenger, Evaluated, evaluate
 from pipelines.evaluation.report import Findings
@@ -25,6 +25,7 @@ def main(ctx: StageContext) -> StageResult:
         IntegrityError: a model, the champion or the feature table is not what its hash or signature says.
         DataError: there are no test rows.
     """
+    known = cost.read(ctx.root)
     shutil.rmtree(ctx.path("out", "evaluate"), ignore_errors=True)
     families.check(ctx.params.task, ctx.params.gates)
     training = files.read_json(ctx.path("out", "train", "training.json"))
@@ -32,8 +33,12 @@ def main(ctx: StageContext) -> StageResult:
     found = evaluate(ctx.root, ctx.params, challenger, ctx.progress)
     results = families.judge(found.measured, ctx.params.gates)
     # The release's sha256 stands here, in Git: what promotion and every later load compare with.
-    gates = base.as_json(results) | {"model_sha256": challenger.signature.model_sha256}
-    _write(ctx, found, gates, training)
+    gates = base.as_json(results) | {
+        "model_sha256": challenger.signature.model_sha256,
+        "business": found.measured.business,
+    }
+    spent = cost.document(ctx.root, challenger.signature.model_sha256, found.measured.serving, known)
+    _write(ctx, found, gates, training, spent)
     refusals = [result.sentence for result in results if result.refuses]
     measured = found.measured
     summary = {
@@ -43,6 +48,8 @@ def main(ctx: StageContext) -> StageResult:
         "challenger": measured.challenger,
         "champion": measured.compared.champion if measured.compared else None,
         "compared_rows": measured.compared.rows if measured.compared else 0,
+        "business": measured.business,
+        "cost": spent,
     }
     return StageResult(ExitCode.REFUSED if refusals else ExitCode.DONE, summary)
 
@@ -63,10 +70,14 @@ def _challenger(ctx: StageContext, training: dict[str, Any]) -> Challenger:
         signature=signature,
         features_sha256=schema["sha256"],
         rounds=int(training["rounds"]),
+        trained=given.days(training, "trial", "out/train/training.json"),
+        released=given.days(training, "release", "out/train/training.json"),
     )
 
 
-def _write(ctx: StageContext, found: Evaluated, gates: dict[str, Any], training: dict[str, Any]) -> None:
+def _write(
+    ctx: StageContext, found: Evaluated, gates: dict[str, Any], training: dict[str, Any], spent: dict[str, Any]
+) -> None:
     ctx.progress("writing the report")
     page = report.render(
         Findings(
@@ -85,6 +96,7 @@ def _write(ctx: StageContext, found: Evaluated, gates: dict[str, Any], training:
         for name, value in (
             ("metrics.json", found.measured.as_json()),
             ("gates.json", gates),
+            ("cost.json", spent),
             ("slices.json", found.slices),
             ("importance.json", found.importance),
         ):
@@ -107,6 +119,7 @@ def _notes(params: RunParams, found: Evaluated) -> list[str]:
         f"nulls{'' if plain.converged else '; its fit did not converge'}.",
         f"Importance is the mean absolute SHAP value of the trial on {found.importance['rows']:,} test rows, sampled "
         "by row id.",
+        "What training and serving took stands in cost.json, which differs from machine to machine.",
         "Every metric is over all rows named above it, in float64; rows whose label will never come are left out.",
     ]
     if params.task != "regression":
@@ -114,6 +127,16 @@ def _notes(params: RunParams, found: Evaluated) -> list[str]:
             "Log loss bounds probabilities away from 0 and 1 by 1e-7. Calibration error is the expected one: |mean "
             "score - mean label| over 15 bins of equal count, averaged by rows; rows of one score share a bin."
         )
+    notes += _champions_scores(found)
     if found.champion_rebuilt:
         notes.append("The champion reads other features than this run: they were rebuilt for it on the compared days.")
     return notes
+
+
+def _champions_scores(found: Evaluated) -> list[str]:
+    compared = found.measured.compared
+    sources = compared.sources if compared else None
+    if sources is None or not sources.stamped_days:
+        return []
+    days = sources.stamped_days + sources.rescored_days
+    return [f"On {sources.stamped_days} of {days} compared days the champion's scores are those of their nights."]

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.config.model import Training
 from pipelines.config.params import RunParams
-from pipelines.engines import boost, search
+from pipelines.engines import boost, example, search
 from pipelines.engines.boost import Fitted
 from pipelines.engines.matrix import Progress, matrix, release_memory
 from pipelines.engines.rows import Rows
 from pipelines.engines.survey import Survey, check_labels, survey
 from pipelines.errors import IntegrityError, shorten
+from pipelines.evaluation.sampling import sample
 from pipelines.stages.context import StageContext, StageResult
 from pipelines.storage import files, model_file
 from pipelines.storage.model_file import Feature, Signature
@@ -49,8 +50,12 @@ def main(ctx: StageContext) -> StageResult:
         "trial": model_file.save(out / "trial.json", trained.trial.booster),
         "release": model_file.save(out / "release.json", trained.release),
     }
-    signature(ctx.params, trained.survey, features_sha256, shas).write(out / "signature.json")
+    said = signature(ctx.params, trained.survey, features_sha256, shas)
+    said = with_example(said, trained.release, Rows(ctx.path("out", "features", "data"), *_test_days(ctx.params)))
+    said.write(out / "signature.json")
     files.write_json(out / "training.json", document(ctx.params, trained, shas))
+    seconds = round(time.monotonic() - started, 3)
+    files.write_json(ctx.path("out", "cost", "train.json"), cost(trained, seconds))
     return StageResult(
         summary={
             "rounds": trained.trial.rounds,
@@ -58,7 +63,7 @@ def main(ctx: StageContext) -> StageResult:
             "metric": trained.trial.curve.metric,
             "model_sha256": shas["release"],
             "search_trials": len(trained.search["trials"]) if trained.search else 0,
-            "seconds": round(time.monotonic() - started, 3),
+            "seconds": seconds,
         }
     )
 
@@ -115,6 +120,26 @@ def signature(params: RunParams, survey: Survey, features_sha256: str, shas: dic
     )
 
 
+def with_example(said: Signature, release: Booster, rows: Rows) -> Signature:
+    """`said` with a few of `rows` and what the release says of them now, before anybody has read it from a file."""
+    if next(rows.batches(["row_id"]), None) is None:
+        return said
+    release.set_param({"device": "cpu"})  # where it is served; a GPU adds up in another order
+    (batch,) = sample(rows, said.names, example.ROWS).to_batches()
+    return said.model_copy(update={"example": example.make(release, said, batch)})
+
+
+def cost(trained: Trained, seconds: float) -> dict[str, Any]:
+    """What training took, with reading and the search: an out of its own, for it is never the same twice."""
+    rows = trained.survey.rows + trained.release_rows
+    return {
+        "seconds": seconds,
+        "rows": rows,
+        "rounds": trained.trial.rounds,
+        "rows_per_second": round(rows / seconds) if seconds else None,
+    }
+
+
 def document(params: RunParams, trained: Trained, shas: dict[str, str]) -> dict[str, Any]:
     """training.json: no clock in it, for `evergreen reproduce` compares its bytes."""
     span = params.span
@@ -164,6 +189,10 @@ def _searched(
     on_fold = search.judge(pairs, params.task, columns, len(params.label.classes), progress)
     found = search.search(training, count, on_fold, progress)
     return found.training, {"every": every} | found.log
+
+
+def _test_days(params: RunParams) -> tuple[date, date]:
+    return params.span.test_start, params.span.test_end
 
 
 def _days(first: date, last: date) -> list[str]:

@@ -35,6 +35,23 @@ class Feature(Strict):
         return "c" if self.kind == "category" else "float"
 
 
+class Example(Strict):
+    """A few rows and what the release said of them before it was ever written to a file.
+
+    `rows` holds every feature in the model's order: a number, a category's value, or null. `scores` are float32, one
+    number a row, or one for every class.
+    """
+
+    rows: tuple[tuple[float | str | None, ...], ...]
+    scores: tuple[float | tuple[float, ...], ...]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(self.rows) != len(self.scores):
+            raise ValueError("there must be one score per row")
+        return self
+
+
 class Signature(Strict):
     """What a model expects of its input, in order, and where it comes from.
 
@@ -54,6 +71,7 @@ class Signature(Strict):
     features_sha256: str
     model_sha256: Sha256
     trial_sha256: Sha256
+    example: Example | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -63,6 +81,8 @@ class Signature(Strict):
             raise ValueError("there must be one vocabulary per category")
         if any(values[:1] != (UNKNOWN,) or len(set(values)) != len(values) for values in self.vocabularies.values()):
             raise ValueError(f"a vocabulary must begin with {UNKNOWN} and hold no value twice")
+        if self.example is not None and any(len(row) != len(self.features) for row in self.example.rows):
+            raise ValueError("a row of the example must hold every feature")
         return self
 
     @property

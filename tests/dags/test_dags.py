@@ -68,14 +68,14 @@ def dags(parsed: dict) -> dict:
     return parsed["dags"]
 
 
-def test_every_good_folder_becomes_four_dags(parsed, dags) -> None:
+def test_every_good_folder_becomes_six_dags(parsed, dags) -> None:
     assert parsed["errors"] == {}
     good = {dag_id: parsed["files"][dag_id] for dag_id in dags if not dag_id.endswith("__broken")}
     assert good.pop("evergreen__maintenance") == "maintenance.py"
     assert good == {
         f"{name}__{kind}": f"{kind}.py"
         for name in ("tiny", "other")
-        for kind in ("ingest", "nightly", "retrain", "promote")
+        for kind in ("ingest", "nightly", "retrain", "promote", "rollback", "reconcile")
     }
 
 
@@ -92,6 +92,25 @@ def test_assets_join_the_dags(dags) -> None:
     assert dags["tiny__promote"]["tasks"]["promote"]["outlets"] == ["evergreen/tiny/champion"]
     assert dags["tiny__nightly"]["tasks"]["decide"]["outlets"] == ["evergreen/tiny/retrain"]
     assert dags["tiny__ingest"]["schedule"] == dags["tiny__nightly"]["schedule"] == []
+
+
+def test_a_person_is_asked_where_promotion_is_manual_and_nowhere_else(dags) -> None:
+    assert list(dags["tiny__promote"]["tasks"]) == ["promote"]
+    asks = dags["other__promote"]
+    assert {name: task["downstream"] for name, task in asks["tasks"].items()} == {
+        "promote": [],
+        "approval": ["promote"],
+    }
+    # The deadline on top of what a promotion may take, and a second question while the first waits.
+    assert asks["timeout"] == dags["tiny__promote"]["timeout"] + 72 * 3600
+    assert asks["max_active_runs"] == 8
+
+
+def test_a_rollback_has_a_form_and_is_started_by_maintenance_too(dags) -> None:
+    dag = dags["tiny__rollback"]
+    assert (dag["schedule"], list(dag["params"])) == (["evergreen/tiny/rollback"], ["to", "reason"])
+    assert dag["tasks"]["rollback"]["outlets"] == ["evergreen/tiny/champion"]
+    assert dags["tiny__reconcile"]["schedule"] == ["evergreen/tiny/compare"]
 
 
 def test_the_night_is_a_chain_that_goes_on_where_nothing_is_scored(dags) -> None:
@@ -119,7 +138,7 @@ def test_a_night_is_of_the_models_own_time(dags) -> None:
     assert list(tiny["params"]) == ["day"]
 
 
-@pytest.mark.parametrize("kind", ["ingest", "nightly", "retrain", "promote"])
+@pytest.mark.parametrize("kind", ["ingest", "nightly", "retrain", "promote", "rollback", "reconcile"])
 def test_one_run_at_a_time_and_no_catching_up(dags, kind: str) -> None:
     dag = dags[f"tiny__{kind}"]
     assert (dag["max_active_runs"], dag["catchup"]) == (1, False)
@@ -189,9 +208,9 @@ def plain(dag: dict) -> dict:
 
 def test_maintenance_sees_to_all_models_every_ten_minutes(dags) -> None:
     dag = dags["evergreen__maintenance"]
-    assert (list(dag["tasks"]), dag["delta"], dag["timeout"]) == (["reap", "wake", "send"], 600, 600)
+    assert (list(dag["tasks"]), dag["delta"], dag["timeout"]) == (["reap", "wake", "compare", "send"], 600, 600)
     assert dag["tasks"]["wake"]["outlets"] == ["evergreen/wake"]
-    assert [task["downstream"] for task in dag["tasks"].values()] == [[], [], []]
+    assert [task["downstream"] for task in dag["tasks"].values()] == [[], [], [], []]
 
 
 @pytest.mark.parametrize(
@@ -203,7 +222,14 @@ def test_the_runtime_chooses_the_operator_and_nothing_else(parse, models: Path, 
     assert found["errors"] == {}
     kinds = {task["kind"] for dag in found["dags"].values() if "tiny" in dag["tags"] for task in dag["tasks"].values()}
     assert kinds == {operator}
-    for name in ("tiny__retrain", "tiny__promote", "tiny__ingest", "tiny__nightly"):
+    for name in (
+        "tiny__retrain",
+        "tiny__promote",
+        "tiny__ingest",
+        "tiny__nightly",
+        "tiny__rollback",
+        "tiny__reconcile",
+    ):
         assert found["dags"][name]["params"] == dags[name]["params"]
         assert plain(found["dags"][name]) == plain(dags[name])
 
@@ -216,5 +242,5 @@ def test_no_other_runtimes_libraries_are_imported(parse, models: Path, runtime, 
 
 def test_no_folder_of_models_is_an_import_error_that_names_the_setting(parse, tmp_path: Path) -> None:
     errors = parse(tmp_path / "nowhere")["errors"]
-    assert len(errors) == 4
+    assert len(errors) == 6
     assert all("EVERGREEN_MODELS" in text for text in errors.values())

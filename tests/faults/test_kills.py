@@ -34,7 +34,8 @@ MOMENTS = ("start", "middle", "push")
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, TinyModel]:
-    return stories.ingested(tmp_path_factory.mktemp("kills"))
+    told = stories.ingested(tmp_path_factory)
+    return told.settings, told.tiny
 
 
 @pytest.mark.slow

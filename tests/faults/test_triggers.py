@@ -20,7 +20,8 @@ from pipelines.ledger.git import Ledger
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, TinyModel]:
-    return stories.ingested(tmp_path_factory.mktemp("triggers"))
+    told = stories.ingested(tmp_path_factory)
+    return told.settings, told.tiny
 
 
 @pytest.mark.slow

@@ -36,6 +36,7 @@ def drive(case: dict[str, Any]) -> dict[str, Any]:
         run_id=case.get("run_id", "manual__1"),
         run_type=case.get("run_type", "manual"),
         run_after=datetime.fromisoformat("2026-01-02T03:04:05+00:00"),
+        triggering_user_name=case.get("by"),
     )
     events = [
         SimpleNamespace(extra=extra, timestamp=number) for number, extra in enumerate(case.get("triggered_by", []))
@@ -52,13 +53,17 @@ def drive(case: dict[str, Any]) -> dict[str, Any]:
     if case["call"] in ("snapshot", "promote"):
         call = call(case.get("model", "tiny"))
     model = load_model(configuration.load().models / "tiny")
+    if case["call"] == "register":
+        call = call(model)
     task = evergreen_tasks.stage_task("tiny", model, case["stage"], call, announces=case.get("announces"))
+    context["task"] = task
     task.runtime = ProcessRuntime(Path(case["executable"]))
     try:
         found: dict[str, Any] = {"returned": task.execute(context)}
     except Exception as error:  # the kind of exception is what is asked
         found = {"raised": type(error).__name__, "message": str(error)}
-    return found | {"announced": outlets.get("added", [])}
+    links = {link.name: link.get_link(task, ti_key=None) for link in task.operator_extra_links}
+    return found | {"announced": outlets.get("added", [])} | ({"links": links} if links else {})
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from support import FIRST, write_tiny_model
 
 from pipelines.config import names
 from pipelines.config import settings as configuration
+from pipelines.runs.release import Told
 
 ROOT = Path(__file__).parents[2]
 RUN = "2024-01-20-20260102T030405Z-0123ab"
@@ -68,6 +69,11 @@ def ingest(first: str, last: str | None) -> dict[str, Any]:
     return {"call": "ingest", "stage": "ingest", "params": {"from": first, "to": last}, "code": ends(0)}
 
 
+def rollback(to: Any = None, reason: str | None = "late every evening", **more: Any) -> dict[str, Any]:
+    case = {"call": "rollback", "stage": "rollback", "announces": "champion", "dag": "tiny__rollback"}
+    return case | {"params": {"to": to, "reason": reason}, "code": ends(0, '{"promoted": true}')} | more
+
+
 CASES = {
     "done": train(0),
     "refused": train(4),
@@ -84,6 +90,7 @@ CASES = {
     "register, refused": register(4, "auto"),
     "register, refused too": register(0, "auto", '{"refused": true}'),
     "register, wrong": register(3, "auto"),
+    "register, card": register(0, "auto", '{"card": {"page": "/#/experiments/1/runs/a/artifacts/card.html"}}'),
     "promote": promote(result='{"promoted": true}'),
     "promote, dry run": promote(result='{"promoted": false}'),
     "promote, refused": promote(code=4, result='{"promoted": false, "refused": true}'),
@@ -106,6 +113,16 @@ CASES = {
     "ingest, a month": ingest("2024-01-01", "2024-01-31"),
     "ingest, backwards": ingest("2024-01-02", "2024-01-01"),
     "ingest, wild": ingest("../x", None),
+    "rollback": rollback(by="ann"),
+    "rollback, version": rollback(7.0, by="ann"),
+    "rollback, nobody": rollback(),
+    "rollback, evil reason": rollback(reason=EVIL, by="ann"),
+    "rollback, long names": rollback(run_id="manual__" + "x" * 400),
+    "rollback, no reason": rollback(reason=None),
+    "rollback, blank reason": rollback(reason=" \t "),
+    "rollback, unknown key": rollback(params={"to": None, "reason": "because", "due": True}),
+    "rollback, by event": rollback(reason=None, run_type="asset_triggered", by="ann"),
+    "reconcile": {"call": "reconcile", "stage": "reconcile", "code": ends(0)},
 }
 
 
@@ -226,6 +243,14 @@ def test_only_what_passed_is_announced(found, case: str, announced: list) -> Non
     assert found[case]["announced"] == announced
 
 
+def test_the_card_of_a_version_is_linked_and_announced(found) -> None:
+    address = "http://127.0.0.1:5000/#/experiments/1/runs/a/artifacts/card.html"
+    assert found["register, card"]["links"] == {"Model card": address}
+    assert found["register, card"]["announced"] == [["evergreen/tiny/challenger", {"run": RUN, "card": address}]]
+    assert found["register, auto"]["links"] == {"Model card": ""}
+    assert "links" not in found["promote"]
+
+
 def test_snapshot_names_the_same_run_on_every_try(found) -> None:
     first = found["snapshot"]
     assert first["returned"] == found["snapshot, second try"]["returned"] != found["snapshot, other run"]["returned"]
@@ -251,7 +276,17 @@ def test_text_of_a_parameter_stays_text(found) -> None:
 
 @pytest.mark.parametrize(
     "case",
-    ["snapshot, unknown key", "train, lost run", "promote, none", "promote, wild", "ingest, backwards", "ingest, wild"],
+    [
+        "snapshot, unknown key",
+        "train, lost run",
+        "promote, none",
+        "promote, wild",
+        "ingest, backwards",
+        "ingest, wild",
+        "rollback, no reason",
+        "rollback, blank reason",
+        "rollback, unknown key",
+    ],
 )
 def test_what_is_wrong_is_refused_before_anything_runs(found, case: str) -> None:
     assert found[case]["raised"] == "AirflowFailException"
@@ -267,3 +302,41 @@ def test_ingest_reads_its_days(found) -> None:
 def test_promote_takes_the_newest_challenger_or_the_run_given(found) -> None:
     assert found["promote, newest"]["returned"] == RUN
     assert found["promote, given"]["returned"] == EARLIER
+
+
+def told(found: dict[str, Any], case: str) -> dict[str, Any]:
+    *command, params = found[case]["argv"]
+    assert command == ["stage", "rollback", "--model", "tiny", "--params"]
+    asked: dict[str, Any] = json.loads(params)
+    return asked
+
+
+def test_a_rollback_is_told_version_reason_and_who_asked(found) -> None:
+    form = {"reason": "late every evening", "by": "ann", "key": "tiny__rollback/manual__1"}
+    assert told(found, "rollback") == form
+    assert told(found, "rollback, version") == form | {"to": 7}
+    assert '"to": 7}' in found["rollback, version"]["argv"][-1], "JSON Schema takes 7.0 for an integer"
+    assert told(found, "rollback, nobody")["by"] == "operator"
+    assert told(found, "rollback, evil reason")["reason"] == EVIL
+    assert len(told(found, "rollback, long names")["key"]) == 300
+
+
+def test_a_rollback_that_an_event_started_does_what_a_night_asked_for(found) -> None:
+    assert told(found, "rollback, by event") == {"due": True}
+
+
+def test_what_a_rollback_is_told_fits_the_contract(found) -> None:
+    for case in (
+        "rollback",
+        "rollback, version",
+        "rollback, evil reason",
+        "rollback, long names",
+        "rollback, by event",
+    ):
+        asked = told(found, case)
+        assert Told.from_json(json.dumps(asked)).model_dump(exclude_unset=True) == asked
+
+
+def test_a_rollback_announces_a_champion_and_reconcile_asks_nothing(found) -> None:
+    assert [name for name, _ in found["rollback"]["announced"]] == ["evergreen/tiny/champion"]
+    assert found["reconcile"]["argv"][:4] == ["stage", "reconcile", "--model", "tiny"]

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import pytest
 from support import FIRST, write_tiny_model
 
 from pipelines.config.settings import Settings
-from pipelines.ledger import Ledger, outbox, requests, verdicts
+from pipelines.ledger import Ledger, champion, outbox, requests, rollbacks, verdicts
 
 ROOT = Path(__file__).parents[2]
 
@@ -102,3 +102,33 @@ def test_alerts_wait_for_a_channel_and_one_models_fault_spoils_no_other(
     assert found["raised"] == "AirflowSkipException"
     ledger.fetch()
     assert len(outbox.waiting(ledger)) == 1
+
+
+def reigning(ledger: Ledger) -> champion.Champion:
+    """A champion, just promoted."""
+    days = (FIRST, FIRST)
+    run = f"{FIRST}-20240101T000000Z-abcdef"
+    window = champion.ChampionWindow(as_of=FIRST, train=days, test=days)
+    reason = champion.Reason(kind="first")
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    standing = champion.Champion(version=1, run=run, model_sha256="a" * 64, since=now, reason=reason, window=window)
+    champion.promote(ledger, standing, None)
+    return standing
+
+
+def test_the_registry_is_compared_once_an_hour_where_there_is_a_champion(ledger, upkeep) -> None:
+    (none,) = upkeep("compare 3")
+    assert none["raised"] == "AirflowSkipException"
+    reigning(ledger)
+    first, later = upkeep("compare 3", "compare 13")
+    assert first == {"woken": ["evergreen/tiny/compare"]}
+    assert (later["message"], later["woken"]) == ("once an hour is enough", [])
+
+
+def test_a_rollback_that_is_due_is_announced_until_it_is_settled(ledger, upkeep) -> None:
+    standing = reigning(ledger)
+    rollbacks.ask(ledger, standing, {"rows": 600}, "worse than the one before")
+    woken = {"woken": ["evergreen/tiny/rollback 1"]}
+    assert upkeep("wake", "wake") == [woken, woken]
+    rollbacks.settle(ledger, rollbacks.key_of(standing), {"done": False, "reason": "lost"})
+    assert upkeep("wake")[0]["message"] == "nothing to do"

@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PLAYED = Path(__file__).with_name("played")
-BASE = os.environ.get("EVERGREEN_TEST_BASE") or "evergreen-base:bookworm"
+BASE = os.environ.get("EVERGREEN_TEST_BASE") or "evergreen-base:bookworm-2"
 RUN = "2024-01-20-20260102T030405Z-0123ab"
 # All that these tests make on the engine begins so.
 OURS = "d-played"

@@ -36,7 +36,7 @@ def address(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def engine(address: str) -> Iterator[docker.APIClient]:
     """Past the proxy: an image in which a script plays the stages, and the tasks' network."""
-    base = os.environ.get("EVERGREEN_TEST_BASE", "evergreen-base:bookworm")
+    base = os.environ.get("EVERGREEN_TEST_BASE", "evergreen-base:bookworm-2")
     command(
         *("docker", "build", "--quiet", "--build-arg", f"BASE={base}", "--tag", IMAGE, PLAYED),
         env=os.environ | {"DOCKER_HOST": address, "DOCKER_BUILDKIT": "0"},

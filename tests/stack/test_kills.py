@@ -18,7 +18,7 @@ from stack.machine.stack import Stack
 MODEL = "slow"
 MOMENTS = ("training", "publication")
 CASES = [(number, who, moment) for number, (who, moment) in enumerate((w, m) for w in KILLS for m in MOMENTS)]
-A_COMMITS_SHARE = 4
+A_COMMITS_SHARE = 2
 # A dead engine takes everything with it: all containers start again, then the lost heartbeat must be noticed.
 LIMIT = 600
 

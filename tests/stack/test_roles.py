@@ -21,11 +21,16 @@ def told(stack: Stack) -> dict[str, str]:
     return dict(re.findall(r"ROGUE (\w+)=(.*?) END", log))
 
 
-@pytest.mark.parametrize("push", ["champion", "forced", "other", "rewrite", "delete"])
+@pytest.mark.parametrize("push", ["champion", "forced", "other", "rewrite", "delete", "approval", "ending"])
 def test_a_push_beyond_a_tasks_role_is_refused(stack: Stack, told: dict[str, str], push: str) -> None:
     code, _, answer = told[push].partition(" ")
     assert int(code) != 0, told
     assert answer
+
+
+def test_what_is_a_tasks_business_is_taken(told: dict[str, str]) -> None:
+    """Made as the forged approval is: that one was refused for what it is."""
+    assert told["note"].split(" ")[0] == "0", told
 
 
 def test_the_ledger_is_as_it_was(stack: Stack, told: dict[str, str]) -> None:

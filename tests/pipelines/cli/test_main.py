@@ -10,6 +10,9 @@ from pipelines.config.settings import Settings
 COMMANDS = (
     "status",
     "doctor",
+    "history",
+    "explain",
+    "trace",
     "ingest",
     "run",
     "stage",

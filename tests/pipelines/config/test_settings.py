@@ -31,6 +31,7 @@ def test_the_embedded_defaults_need_no_variable(tmp_path):
         ("EVERGREEN_S3_ATTEMPTS", "-1"),
         ("EVERGREEN_S3_ATTEMPTS", "٣"),
         ("EVERGREEN_AIRFLOW_PORT", "80"),
+        ("EVERGREEN_MLFLOW_PAGE", "mlflow.example.org"),
         ("EVERGREEN_LEASE_SECONDS", "99999999999"),
     ],
 )

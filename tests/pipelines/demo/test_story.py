@@ -141,8 +141,8 @@ def test_the_last_error_of_a_log(tmp_path: Path, text: str | None, expected: str
 
 
 def test_the_table_shows_both_on_the_same_rows(capsys) -> None:
-    gate = {"name": "floor:auc", "passed": True, "sentence": "auc 0.7 is at least 0.6", "mode": "on"}
-    report = {"name": "baseline", "passed": False, "sentence": "worse", "mode": "report"}
+    gate = {"name": "floors:auc", "passed": True, "sentence": "auc 0.7 is at least 0.6", "mode": "on"}
+    report = {"name": "baseline", "passed": False, "sentence": "worse", "mode": "dry_run"}
     common = {"span": ("2013-01-01", "2013-03-15", "2013-03-16", "2013-03-29"), "gates": [gate, report]}
     first = table.Row(
         "run-1", 1, rows=100, challenger={"auc": 0.7}, champion=None, seconds={"train": 8.04}, total=30, **common

@@ -127,6 +127,20 @@ def test_a_server_with_our_hook_is_ok_but_for_champion(elsewhere: Settings, bare
     assert refs(bare) == before
 
 
+@pytest.mark.parametrize("used", [False, True], ids=["no decisions yet", "with decisions"])
+def test_a_server_that_protects_champion_and_lets_tasks_approve(elsewhere: Settings, bare: Path, used: bool) -> None:
+    rule = 'if [ "$1" = refs/heads/champion ]; then echo "protected" >&2; exit 1; fi\n'
+    put_hook(bare, "update", hook.UPDATE_HOOK.replace("set -eu\n", f"set -eu\n{rule}"))
+    if not used:
+        git(bare, "update-ref", "-d", "refs/heads/decisions")
+    before = refs(bare)
+    found = told(elsewhere)
+    assert found.mark is Mark.WARN
+    assert "this login may not write champion, but approvals" in found.found
+    assert "serve-ledgers" in found.remedy
+    assert refs(bare) == before
+
+
 def test_a_server_that_guards_nothing_loses_nothing(elsewhere: Settings, bare: Path) -> None:
     for key in server.CONFIG:
         git(bare, "config", "--unset", key)
@@ -218,7 +232,8 @@ def reached(running: LedgerServer, settings: Settings, tmp_path: Path):
 
 @pytest.mark.parametrize("champion", [True, False], ids=["champion", "no champion yet"])
 @pytest.mark.parametrize(
-    ("role", "words"), [("tasks", "may not write champion"), ("promoter", "the promoter may write champion")]
+    ("role", "words"),
+    [("tasks", "may write neither champion nor approvals"), ("promoter", "the promoter may write champion")],
 )
 def test_our_server_guards_its_ledgers(running: LedgerServer, reached, role: str, words: str, champion: bool) -> None:
     model = f"{role}{'_champion' if champion else ''}"

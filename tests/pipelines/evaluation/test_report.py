@@ -88,7 +88,7 @@ def test_a_champions_classes_are_put_in_this_runs_order():
     class Known:
         classes = ("b", "a", "old")
 
-    champion = Champion(1, "r", None, Known(), None, date(2024, 1, 1), {}, None)
+    champion = Champion(1, "r", None, Known(), None, date(2024, 1, 1), {}, None, date(2024, 1, 1))
     score = np.array([[0.2, 0.7, 0.1]], dtype=np.float32)
     assert champion.as_classes(score, ("a", "b", "new")).tolist() == [[np.float32(0.7), np.float32(0.2), 0.0]]
     assert champion.as_classes(score, Known.classes) is score

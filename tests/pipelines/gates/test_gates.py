@@ -4,11 +4,12 @@ from datetime import date
 import numpy as np
 import pytest
 
-from pipelines.config.model import ChampionGate, Gates, Task
+from pipelines.config.gates import ChampionGate, Gates
+from pipelines.config.model import Task
 from pipelines.errors import ConfigError
+from pipelines.evaluation.paired import Paired
 from pipelines.evaluation.record import Agreement, Compared, Measured, ScoreFacts
 from pipelines.gates import agreement, base, baseline, champion, families, floors, sanity
-from pipelines.gates.base import Mode
 
 DAYS = (date(2013, 4, 16), date(2013, 4, 29))
 OURS = {"auc": 0.7, "pr_auc": 0.5, "log_loss": 0.5, "brier": 0.16, "calibration_error": 0.02}
@@ -85,6 +86,49 @@ def test_not_worse_than_the_champion(metric, theirs, margin, passed):
     assert word in result.sentence
 
 
+def paired(worse, low, high, days=14):
+    whole = against({"log_loss": 0.5 - worse})
+    return replace(whole, compared=replace(whole.compared, paired=Paired("log_loss", days, worse, low, high)))
+
+
+@pytest.mark.parametrize(
+    ("worse", "low", "high", "days", "passed", "words"),
+    [
+        (-0.01, -0.02, -0.001, 14, True, "surely better: by 14 whole days it is between 0.02 better and 0.001 better"),
+        (-0.01, -0.03, 0.01, 14, True, "between 0.03 better and 0.01 worse (95%)"),
+        (-0.01, -0.04, 0.0101, 14, False, "between 0.04 better and 0.0101 worse (95%)"),
+        (0.012, 0.011, 0.013, 14, False, "surely worse"),
+        (0.005, 0.001, 0.009, 14, True, "surely worse"),
+        (0.009, -0.5, 0.5, 6, True, "6 days of 7 are too few for an interval, so the difference itself decides"),
+        (0.011, -0.5, 0.5, 6, False, "6 days of 7 are too few"),
+        (0.009, None, None, 9, True, "9 days give no interval, so the difference itself decides"),
+    ],
+)
+def test_the_unfavourable_end_of_the_interval_decides(worse, low, high, days, passed, words):
+    _, result = champion.judge(paired(worse, low, high, days), Gates(champion=ChampionGate(margin=0.01)))
+    assert result.passed is passed
+    assert words in result.sentence
+    assert result.interval == ((low, high) if days >= 7 and low is not None else None)
+    assert result.evidence["superior"] is (high == -0.001)
+    assert result.observed == worse
+
+
+@pytest.mark.parametrize(
+    ("metric", "ours", "theirs", "passed"),
+    [
+        ("log_loss", 0.525, 0.5, True),
+        ("log_loss", 0.5251, 0.5, False),
+        ("auc", 0.68, 0.7, True),
+        ("auc", 0.6799, 0.7, False),
+    ],
+)
+def test_without_a_margin_it_is_a_twentieth_of_a_loss_or_a_fiftieth_of_a_share(metric, ours, theirs, passed):
+    gates = Gates(champion=ChampionGate(metric=metric))
+    _, result = champion.judge(against({metric: theirs}, ours={metric: ours}), gates)
+    assert result.passed is passed
+    assert result.threshold == pytest.approx(0.02 if metric == "auc" else 0.025)
+
+
 def test_without_a_champion_it_passes():
     (result,) = champion.judge(measured(), Gates())
     assert result.passed
@@ -125,9 +169,9 @@ def test_agreement(mean, passed):
 
 
 @pytest.mark.parametrize(("theirs", "passed"), [(0.51, True), (0.5, False), (0.4, False), (None, False)])
-def test_the_baseline_only_reports(theirs, passed):
+def test_a_plain_linear_model_must_be_beaten(theirs, passed):
     (result,) = baseline.judge(measured(baseline=OURS | {"log_loss": theirs}), Gates())
-    assert (result.passed, result.mode, result.refuses) == (passed, Mode.REPORT, False)
+    assert (result.passed, result.refuses) == (passed, not passed)
 
 
 @pytest.mark.parametrize(
@@ -155,14 +199,14 @@ def test_all_families_are_asked_and_one_refusal_decides():
     assert [r.name for r in results] == [
         "sanity:trial",
         "sanity:release",
-        "floor:auc",
-        "floor:pr_auc",
-        "ceiling:brier",
+        "floors:auc",
+        "floors:pr_auc",
+        "floors:brier",
         "champion",
         "agreement",
         "baseline",
     ]
-    assert [r.name for r in results if r.refuses] == ["floor:auc"]
+    assert [r.name for r in results if r.refuses] == ["floors:auc"]
     written = base.as_json(results)
     assert written["passed"] is False
     assert written["gates"][0]["mode"] == "on"

@@ -1,5 +1,6 @@
 """The hook of a ledger, and how an older one of ours gives way."""
 
+import re
 import subprocess
 from hashlib import sha256
 from pathlib import Path
@@ -10,11 +11,31 @@ from pipelines.errors import InputError
 from pipelines.ledger import hook
 
 LEASES = "refs/heads/data | refs/heads/nights | refs/heads/decisions"
-OLDER = hook.UPDATE_HOOK.replace(LEASES, "refs/heads/data | refs/heads/decisions")
+HEAD = """\
+# Guards the refs of a ledger: branches move forward only, tags never, nothing is deleted, a run's branch is
+# written by the holder of the newest lease alone, and where a server names roles, `champion` by the promoter
+# alone. Arguments: ref, old commit, new commit.
+"""
+BEFORE = """\
+# Guards the refs of a ledger: branches move forward only, tags never, nothing is deleted but a run that `decisions`
+# says retention has ended, a run's branch is written by the holder of the newest lease alone, and where a server
+# names roles, `champion` is written, and a run ended, by the promoter alone. Arguments: ref, old commit, new commit.
+"""
+KEEPING = 'if unset_id "$new"; then refuse "refs are never deleted"; fi\n'
+# As it was before records of the promoter were guarded.
+OPEN = re.sub(r"# Whoever runs.*?\nfi\n\n", "", hook.UPDATE_HOOK, flags=re.DOTALL)
+OPEN = re.sub(r"# Guards.*?new commit\.\n", BEFORE, OPEN, flags=re.DOTALL)
+# As it was before retention could end a run.
+LATER = re.sub(r'if unset_id "\$new"; then\n.*?\nfi\n', lambda _: KEEPING, OPEN, flags=re.DOTALL)
+LATER = re.sub(r"# Guards.*?new commit\.\n", HEAD, LATER, flags=re.DOTALL)
+OLDER = LATER.replace(LEASES, "refs/heads/data | refs/heads/decisions")
 
 
 def test_former_hooks_are_those_that_were_written(world):
     assert sha256(OLDER.encode()).hexdigest() in hook.FORMER
+    assert sha256(LATER.encode()).hexdigest() in hook.FORMER
+    assert sha256(OPEN.encode()).hexdigest() in hook.FORMER
+    assert len(hook.FORMER) == 4
     assert sha256(hook.UPDATE_HOOK.encode()).hexdigest() not in hook.FORMER
 
 

@@ -33,6 +33,7 @@ def test_a_run_holds_all_that_its_results_depend_on(stocked):
     asked = json.loads(ledger.read(run.head, "run.json"))
     assert asked == {"run": RUN, "request": {"note": "try", "promotion": "auto", "key": run.key}}
     assert json.loads(ledger.read(run.head, "champion/champion.json")) == {"champion": None}
+    assert json.loads(ledger.read(run.head, "champion/stamped.json")) == {"stamped": None}
     assert len(json.loads(ledger.read(run.head, "window.json"))["partitions"]) == 70
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from night_worlds import AS_OF, Nights, crown
-from stories import Story
+import stories
+from night_worlds import Nights
+from stories import AS_OF, Story
 
 from pipelines.policy.evidence import Evidence
 
@@ -14,7 +15,7 @@ from pipelines.policy.evidence import Evidence
 @pytest.fixture(scope="session")
 def crowned(tmp_path_factory: pytest.TempPathFactory) -> Story:
     """The story up to the champion; look, do not touch."""
-    return crown(tmp_path_factory.mktemp("crowned"))
+    return stories.crowned(tmp_path_factory)
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import stories
-from night_worlds import AS_OF, Nights
+from night_worlds import Nights
+from stories import AS_OF
 
 from pipelines.errors import IntegrityError
 from pipelines.ledger import nights
@@ -193,8 +194,9 @@ def test_looking_again_sees_the_same(five: Five) -> None:
     assert there.monitor(AS_OF + 5) == seen[-1]
 
 
-def test_without_a_champion_the_data_alone_are_looked_at(tmp_path: Path) -> None:
-    settings, tiny = stories.ingested(tmp_path)
+def test_without_a_champion_the_data_alone_are_looked_at(tmp_path_factory, tmp_path) -> None:
+    story = stories.ingested(tmp_path_factory).copy(tmp_path / "copy")
+    settings, tiny = story.settings, story.tiny
     evidence = monitor(settings, "tiny", tiny.day(31), lambda _: None)
     assert evidence.champion is None
     assert evidence.drift is None

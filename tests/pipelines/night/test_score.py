@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import stories
 from night_worlds import Nights
 
 from pipelines.errors import DataError, IntegrityError, NothingToDo
@@ -123,9 +124,7 @@ def test_a_day_that_is_not_in_the_ledger_is_named(world: Nights) -> None:
         world.score(45)
 
 
-def test_without_a_champion_there_is_nothing_to_do(tmp_path: Path) -> None:
-    import stories
-
-    settings, tiny = stories.ingested(tmp_path)
+def test_without_a_champion_there_is_nothing_to_do(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> None:
+    story = stories.ingested(tmp_path_factory).copy(tmp_path / "copy")
     with pytest.raises(NothingToDo, match="no champion yet"):
-        score(settings, "tiny", tiny.day(31), lambda _: None)
+        score(story.settings, "tiny", story.tiny.day(31), lambda _: None)

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import date
 
 import pytest
-from night_worlds import AS_OF, Nights, crown
+import stories
+from night_worlds import Nights
+from stories import AS_OF
 
 from pipelines.policy.evidence import Evidence
 from pipelines.replay.compare import world_of
@@ -29,7 +31,7 @@ class Past:
 @pytest.fixture(scope="session")
 def past(tmp_path_factory: pytest.TempPathFactory) -> Past:
     """Look, do not touch."""
-    there = Nights(crown(tmp_path_factory.mktemp("replayed")))
+    there = Nights(stories.crowned(tmp_path_factory).copy(tmp_path_factory.mktemp("replayed")))
     seen = tuple(there.night(AS_OF + 1 + number) for number in range(5))
     tiny = there.story.tiny
     return Past(there, seen, world_of(there.settings, tiny.name, tiny.model, lambda _: None))

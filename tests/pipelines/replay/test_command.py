@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 import stories
-from night_worlds import AS_OF
+from stories import AS_OF
 
 LAST = 36
 

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from night_worlds import AS_OF
+from stories import AS_OF
 
 from pipelines.config.policy import DriftRule, Policy
 from pipelines.replay.drifting import Drifts

@@ -6,7 +6,7 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
-from night_worlds import AS_OF
+from stories import AS_OF
 
 from pipelines.config.policy import Policy
 from pipelines.replay import pool

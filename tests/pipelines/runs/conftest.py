@@ -12,13 +12,11 @@ from stories import Story
 @pytest.fixture(scope="session")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Story:
     """The story; look, do not touch."""
-    settings, tiny = stories.ingested(tmp_path_factory.mktemp("story"))
-    reports = []
-    for number in (30, 38):
-        done = stories.evergreen(settings, "run", "tiny", "--as-of", str(tiny.day(number)), "--json")
-        assert done.returncode in (0, 4), done.stderr
-        reports.append(stories.last_json(done))
-    return Story(settings, tiny, tuple(reports))
+
+    def tell(root: Path) -> Story:
+        return stories.retrained(stories.crowned(tmp_path_factory).copy(root), (38, ()))
+
+    return stories.once(tmp_path_factory, "challenged", tell).copy(tmp_path_factory.mktemp("story"))
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from buckets import Buckets
 from stories import Story
 from support import TinyModel, write_tiny_model
 
+from pipelines.ledger import Ledger, champion
 from pipelines.storage.files import sha256_file
 
 
@@ -50,11 +51,10 @@ def cloud(tmp_path_factory: pytest.TempPathFactory, s3_server: str) -> Cloud:
 
 
 def test_the_model_is_the_one_that_folders_give(cloud: Cloud, told: Story) -> None:
-    def sha256(settings: Any, run: str) -> str:
-        return sha256_file(settings.workspaces / "tiny" / run / "out" / "train" / "release.json")
-
-    ours = sha256(cloud.buckets.settings, cloud.report["run"])
-    assert ours == sha256(told.settings, told.reports[0]["run"])
+    settings, run = cloud.buckets.settings, cloud.report["run"]
+    ours = sha256_file(settings.workspaces / "tiny" / run / "out" / "train" / "release.json")
+    theirs = champion.history(Ledger.open(told.settings, "tiny"))[-1]
+    assert (theirs.run, theirs.model_sha256) == (told.reports[0]["run"], ours)
 
 
 def test_nothing_lies_in_the_folders_that_stand_for_s3(cloud: Cloud) -> None:

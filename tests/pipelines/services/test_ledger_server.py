@@ -21,6 +21,7 @@ from pipelines.config.settings import Settings
 from pipelines.errors import ConfigError, ExitCode, InputError, PassingFault, PushRefused
 from pipelines.ledger import Ledger
 from pipelines.ledger.command import credentials, git
+from pipelines.ledger.refs import all_ledgers, delete
 
 RUN = "2024-02-05-20260101T000000Z-abcdef"
 
@@ -146,6 +147,32 @@ def test_nobody_moves_back_deletes_or_invents_refs(running: LedgerServer, role: 
     assert refs(running, model) == before
 
 
+def test_a_run_is_ended_by_the_promoter_alone_where_the_ledger_says_so(running: LedgerServer) -> None:
+    ledger = Ledger.open(running.settings_of("tasks"), "ending", create=True)
+    commit = ledger.head("data") or ""
+    ledger.tag(f"runs/{RUN}", commit)
+    tag = {f"refs/tags/runs/{RUN}": commit}
+    promoter = Ledger.open(running.settings_of("promoter"), "ending")
+    with pytest.raises(InputError, match="never deleted"):
+        delete(promoter, tag)
+    promoter.commit("decisions", {f"retention/{RUN}.json": b"{}"}, "End", parent=None)
+    with pytest.raises(InputError, match="only the promoter"):
+        delete(ledger, tag)
+    assert f"refs/tags/runs/{RUN}" in refs(running, "ending")
+    delete(promoter, tag)
+    assert f"refs/tags/runs/{RUN}" not in refs(running, "ending")
+
+
+def test_it_lists_its_ledgers_to_those_it_knows(running: LedgerServer) -> None:
+    settings = running.settings_of("tasks")
+    Ledger.open(settings, "listed", create=True)
+    found = all_ledgers(settings)
+    assert "listed" in found
+    assert found == sorted(path.name.removesuffix(".git") for path in running.root.glob("[a-z]*.git"))
+    with pytest.raises(ConfigError, match="EVERGREEN_SECRETS"):
+        all_ledgers(running.settings_of("tasks", "wrong"))
+
+
 @pytest.mark.parametrize(("role", "password"), [("tasks", "wrong"), ("promoter", PASSWORDS["tasks"]), ("nobody", "x")])
 def test_a_wrong_login_is_a_wrong_configuration(running: LedgerServer, role: str, password: str) -> None:
     for create in (False, True):
@@ -186,7 +213,8 @@ def test_an_address_with_a_login_in_it_is_refused_without_being_shown(running: L
         ("PUT", "/.hooks", 404),
         ("PUT", "/there.git/hooks", 404),
         ("DELETE", "/there.git", 501),
-        ("GET", "/", 404),
+        # The list of its ledgers.
+        ("GET", "/", 200),
         ("GET", "/there.git", 405),
         ("GET", "/there.git/HEAD", 404),
         ("GET", "/there.git/objects/info/packs", 404),

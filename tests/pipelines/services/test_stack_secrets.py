@@ -64,24 +64,38 @@ def test_what_is_no_secret_cannot_be_rotated(made: Path) -> None:
         stack_secrets.rotate(made.parent, "redis")
 
 
-def test_only_promote_gets_the_promoters_login(made: Path) -> None:
+def test_only_promote_and_who_records_answers_get_the_promoters_login(made: Path) -> None:
     found, promoter = places(made), (made / "ledger-promoter").read_text()
     holders = {name for name, place in found.items() if any(promoter in text for text in place.files.values())}
-    assert holders == {"promote", "ledger"}
+    assert holders == {"promote", "ledger", "scheduler"}
+    # As itself it is a task: what is sent to the ledger but for answers is sent without the right to promote.
+    assert found["scheduler"].files["ledger"] == found["tasks"].files["ledger"]
+    assert {**found["scheduler"].files, "ledger-promoter": ""} == {**found["airflow"].files, "ledger-promoter": ""}
+
+
+def test_only_promote_gets_the_key_that_signs(made: Path) -> None:
+    assert not any("champion" in name for place in places(made).values() for name in place.files)
+    (made / "champion-key").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n")
+    (made / "champion-signers").write_text("promoter ssh-ed25519 AAAA\n")
+    found = places(made)
+    assert [name for name, place in found.items() if "champion-key" in place.files] == ["promote"]
+    assert [name for name, place in found.items() if "champion-signers" in place.files] == ["tasks", "promote"]
+    # Byte for byte: ssh-keygen takes no key without its last line break.
+    assert found["promote"].files["champion-key"] == (made / "champion-key").read_text()
 
 
 @pytest.mark.parametrize(
     ("secret", "holders"),
     [
         ("postgres", {"postgres", "init"}),
-        ("postgres-airflow", {"airflow", "init"}),
+        ("postgres-airflow", {"airflow", "scheduler", "init"}),
         ("postgres-mlflow", {"mlflow", "init"}),
-        ("airflow-fernet", {"airflow"}),
-        ("airflow-jwt", {"airflow"}),
+        ("airflow-fernet", {"airflow", "scheduler"}),
+        ("airflow-jwt", {"airflow", "scheduler"}),
         ("mlflow-admin", {"mlflow", "init"}),
         ("mlflow-session", {"mlflow"}),
         ("s3-secret-key", {"s3", "init", "mlflow", "tasks", "promote"}),
-        ("redis", {"redis", "airflow"}),
+        ("redis", {"redis", "airflow", "scheduler"}),
     ],
 )
 def test_a_service_gets_what_it_needs_and_no_more(made: Path, secret: str, holders: set[str]) -> None:
@@ -93,7 +107,7 @@ def test_a_service_gets_what_it_needs_and_no_more(made: Path, secret: str, holde
 def test_only_airflows_side_gets_the_channels_of_alerts(made: Path) -> None:
     (made / "alerts-flights").write_text("json://user:token@example.org/hook\n")
     holders = [name for name, place in places(made).items() if "alerts-flights" in place.files]
-    assert holders == ["airflow"]
+    assert holders == ["airflow", "scheduler"]
     assert places(made)["airflow"].files["alerts-flights"] == "json://user:token@example.org/hook\n"
 
 

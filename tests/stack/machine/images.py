@@ -9,10 +9,10 @@ from stack.machine.dockerd import Dockerd
 from stack.machine.models import Models
 from stack.machine.place import ROOT, attempt, command, say, timed
 
-BASE = "evergreen-base:bookworm"
+BASE = "evergreen-base:bookworm-2"  # count on where PACKAGES change: one that is there is kept
 TASKS, AIRFLOW = "evergreen-tasks:local", "evergreen-airflow:local"
 TEST_TASKS, TEST_AIRFLOW = "evergreen-tasks:test", "evergreen-airflow:test"
-PACKAGES = "python3,python3-venv,python3-pip,ca-certificates,git,libgomp1,tini"
+PACKAGES = "python3,python3-venv,python3-pip,ca-certificates,git,libgomp1,openssh-client,tini"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 SUITE = "bookworm"
 

@@ -48,6 +48,20 @@ def reach(host, port):
     return "REACHED"
 
 
+def decide(mine, path):
+    """A push of one more file on top of the branch `decisions`, as it is now or as its first commit."""
+    folder = Path("/tmp/forged") / path.replace("/", "-")
+    folder.mkdir(parents=True, exist_ok=True)
+    said("git", "init", "--quiet", ".", folder=folder)
+    said("git", "fetch", "--quiet", mine, "decisions", folder=folder)
+    said("git", "reset", "--quiet", "--hard", "FETCH_HEAD", folder=folder)
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    (folder / path).write_text("{}")
+    said("git", "add", ".", folder=folder)
+    said("git", "-c", "user.name=x", "-c", "user.email=x@x", "commit", "-m", "forged", folder=folder)
+    return said("git", "push", mine, "HEAD:refs/heads/decisions", folder=folder)
+
+
 def build(tables: dict[str, ibis.Table], as_of: date) -> ibis.Table:
     """Never gets to its features."""
     home = Path("/tmp/rogue")
@@ -63,6 +77,9 @@ def build(tables: dict[str, ibis.Table], as_of: date) -> ibis.Table:
         "other": said("git", "push", mine, "HEAD:refs/heads/anything", folder=home),
         "rewrite": said("git", "push", "--force", mine, "HEAD:refs/heads/data", folder=home),
         "delete": said("git", "push", mine, ":refs/heads/data", folder=home),
+        "note": decide(mine, "note.txt"),
+        "approval": decide(mine, "decisions/2026-01/20260101T000000000000Z-approval-0123456789abcdef.json"),
+        "ending": decide(mine, "retention/2024-01-01-20240101T000000Z-000000.json"),
         "promoter": "READABLE" if Path("/evergreen-promote").exists() else "no volume",
         "root": "WRITABLE" if os.access("/opt/evergreen", os.W_OK) else "read-only",
         "engine": reach("docker-proxy", 2375),
