@@ -38,13 +38,18 @@ def settings_in(folder: Path, **more: str) -> Settings:
     )
 
 
+def client(settings: Settings) -> Airflow:
+    """The embedded Airflow, spoken to as its own user."""
+    login = airflow_config.read_login(settings)
+    return Airflow(components.airflow_address(settings), login.user, login.password)
+
+
 @contextmanager
 def running(settings: Settings) -> Iterator[Airflow]:
     """The embedded services, up for the block."""
     try:
         services.up(settings, lambda _: None)
-        login = airflow_config.read_login(settings)
-        yield Airflow(components.airflow_address(settings), login.user, login.password)
+        yield client(settings)
     finally:
         services.down(settings, lambda _: None)
 

@@ -16,6 +16,7 @@ from support import TinyModel
 
 from pipelines.config.load import read_yaml
 from pipelines.config.params import RunParams
+from pipelines.ledger.workspace import CHAMPION_FILES
 from pipelines.stages import features, train
 from pipelines.stages.context import StageContext
 from pipelines.storage import parquet
@@ -64,13 +65,7 @@ def crown(root: Path, winner: Path) -> None:
     """Put the run in `winner` beside the run in `root` as its champion."""
     sha256 = read_json(winner / "out/train/signature.json")["model_sha256"]
     write_json(root / "champion/champion.json", {"champion": {"version": 1, "run": "one", "model_sha256": sha256}})
-    for source, name in (
-        ("out/train/release.json", "model.json"),
-        ("out/train/signature.json", "signature.json"),
-        ("out/train/training.json", "training.json"),
-        ("model/features.py", "features.py"),
-        ("params.yaml", "params.yaml"),
-    ):
+    for source, name in CHAMPION_FILES.items():
         shutil.copy(winner / source, root / "champion" / name)
 
 

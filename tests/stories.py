@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from support import TinyModel, write_tiny_model
@@ -25,7 +25,6 @@ from pipelines.config import settings as configuration
 from pipelines.config.settings import Settings
 
 EVERGREEN = str(Path(sys.executable).with_name("evergreen"))
-T = TypeVar("T")
 AS_OF = 30
 KEPT = ("lake", "ledger", "remote", "cache", "mlflow")
 
@@ -121,7 +120,7 @@ class Story:
         return Story(settings, tiny, self.reports)
 
 
-def once(factory: pytest.TempPathFactory, name: str, tell: Callable[[Path], T]) -> T:
+def once(factory: pytest.TempPathFactory, name: str, tell: Callable[[Path], Story]) -> Story:
     """What `tell(folder)` says, which the first process of this session that asks tells; look, do not touch."""
     base = factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
@@ -132,7 +131,7 @@ def once(factory: pytest.TempPathFactory, name: str, tell: Callable[[Path], T]) 
             shutil.rmtree(folder, ignore_errors=True)  # of a telling that failed
             folder.mkdir()
             said.write_bytes(pickle.dumps(tell(folder)))
-    told: T = pickle.loads(said.read_bytes())
+    told: Story = pickle.loads(said.read_bytes())
     return told
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from airflows import ended, fetched, running, settings_in, wait
+from airflows import client, ended, fetched, running, settings_in, wait
 from support import FIRST, write_tiny_model
 
 from pipelines.config.settings import Settings
@@ -37,10 +37,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 @pytest.fixture(scope="module")
 def airflow(settings: Settings) -> Airflow:
-    from pipelines.services import airflow_config, components
-
-    login = airflow_config.read_login(settings)
-    airflow = Airflow(components.airflow_address(settings), login.user, login.password)
+    airflow = client(settings)
     wait(lambda: airflow.knows("tiny__retrain") and airflow.knows(PROMOTE))
     return airflow
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 import pytest
-from airflows import ended, fetched, running, settings_in, wait
+from airflows import client, ended, fetched, running, settings_in, wait
 from support import FIRST, write_tiny_model
 
 from pipelines import services
@@ -65,8 +65,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 @pytest.fixture(scope="module")
 def airflow(settings: Settings) -> Airflow:
-    login = airflow_config.read_login(settings)
-    airflow = Airflow(components.airflow_address(settings), login.user, login.password)
+    airflow = client(settings)
     wait(lambda: airflow.knows("tiny__retrain") and airflow.knows("other__retrain") and airflow.knows("tiny__promote"))
     return airflow
 

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 import yaml
+from challengers import crown
 from sklearn import metrics as reference
 from support import write_tiny_model
 
@@ -64,20 +65,6 @@ def workspace(root, tiny, as_of):
 def context(root, **gates):
     params = read_yaml(root / "params.yaml").parse(RunParams)
     return StageContext(root, params.model_copy(update={"gates": params.gates.model_copy(update=gates)}), print)
-
-
-def crown(root, winner):
-    """Put the run in `winner` beside the run in `root` as its champion."""
-    sha256 = read_json(winner / "out/train/signature.json")["model_sha256"]
-    write_json(root / "champion/champion.json", {"champion": {"version": 1, "run": "one", "model_sha256": sha256}})
-    for source, name in (
-        ("out/train/release.json", "model.json"),
-        ("out/train/signature.json", "signature.json"),
-        ("out/train/training.json", "training.json"),
-        ("model/features.py", "features.py"),
-        ("params.yaml", "params.yaml"),
-    ):
-        shutil.copy(winner / source, root / "champion" / name)
 
 
 @pytest.fixture(scope="module")
