@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from pipelines.errors import IntegrityError, PassingFault, shorten
@@ -67,8 +67,9 @@ def git(
     stdin: bytes = b"",
     extra: Mapping[str, str] | None = None,
     timeout: float = TIMEOUT_SECONDS,
+    holds: Collection[int] = (),
 ) -> bytes:
-    """Standard output of `git <arguments>` run in `folder`.
+    """Standard output of `git <arguments>` run in `folder`; it inherits the descriptors `holds`.
 
     Raises:
         GitFailed: it ended with an error, could not start, or took longer than `timeout` seconds.
@@ -84,6 +85,7 @@ def git(
             capture_output=True,
             timeout=timeout,
             check=False,
+            pass_fds=holds,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise GitFailed(arguments[0], str(error)) from error

@@ -74,8 +74,8 @@ class Ledger:
             ConfigError: it does not accept our login.
         """
         try:
-            with self._lock():
-                self._fetch("--prune", "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+            with self._lock() as lock:
+                self._fetch(lock, "--prune", "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
         except GitFailed as error:
             raise answers.of_server(error, self.url) from error
 
@@ -149,8 +149,8 @@ class Ledger:
             if self._arrived(commit, full_name):
                 return
             raise answers.of_push(error, self.url, full_name) from error
-        with self._lock(), suppress(GitFailed):  # the push is done; a mirror left behind is fetched when next opened
-            self._fetch(f"+{full_name}:{full_name}")
+        with self._lock() as lock, suppress(GitFailed):  # the push is done; a mirror behind is fetched when next opened
+            self._fetch(lock, f"+{full_name}:{full_name}")
 
     def tag(self, name: str, commit: str) -> None:
         """Tag `commit`; a tag that is there already must be on the same commit, else PushRefused."""
@@ -213,17 +213,18 @@ class Ledger:
                 git(draft, "config", "gc.autoDetach", "false")
                 draft.rename(self.mirror)
 
-    def _fetch(self, *arguments: str) -> None:
+    def _fetch(self, lock: locked, *arguments: str) -> None:
         flags = ("--quiet", "--no-tags", "--no-write-fetch-head")
         option = [argument for argument in arguments if argument.startswith("--")]
         specs = [argument for argument in arguments if not argument.startswith("--")]
-        self._exchange("fetch", *flags, *option, self.url, *specs)
+        # Who is killed here leaves a Git that still moves the mirror's refs: the lock is held until that ends too.
+        self._exchange("fetch", *flags, *option, self.url, *specs, holds=(lock.fileno(),))
         if _known_url(self.mirror) != self.url:
             (self.mirror / "evergreen-url").write_text(self.url)
 
-    def _exchange(self, *arguments: str) -> None:
+    def _exchange(self, *arguments: str, holds: tuple[int, ...] = ()) -> None:
         """A command of Git that talks to the server."""
-        git(self.mirror, *arguments, extra=credentials(self.secret))
+        git(self.mirror, *arguments, extra=credentials(self.secret), holds=holds)
 
     def _lock(self) -> locked:
         return locked(self.mirror.with_suffix(".lock"))

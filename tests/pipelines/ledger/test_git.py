@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from pipelines.errors import ConfigError, ExitCode, InputError, PassingFault, PushRefused
+from pipelines.config.settings import child_environment
+from pipelines.errors import ConfigError, ExitCode, InputError, LeaseHeld, PassingFault, PushRefused
 from pipelines.ledger import Ledger
 from pipelines.ledger.command import GitFailed
+from pipelines.ledger.locks import locked
 
+ROOT = Path(__file__).parents[3]
 RUN = "2024-02-05-20260101T000000Z-abcdef"
 
 
@@ -164,6 +171,29 @@ def test_an_answer_that_got_lost_is_read_back(world, monkeypatch):
     monkeypatch.setattr(module, "git", lossy)
     commit = world.ledger.commit("data", {"a": b"1"}, "More", parent=head)
     assert world.fresh().head("data") == commit
+
+
+def test_the_git_of_a_killed_process_keeps_the_mirrors_lock(world, tmp_path):
+    """It still moves refs: whoever fetched beside it would be told that a ref is not where it was expected."""
+    slow, said = tmp_path / "bin" / "git", tmp_path / "pid"
+    slow.parent.mkdir()
+    waits = f'[ "$1" = fetch ] && {{ echo $$ > "{said}"; exec sleep 60; }}'
+    slow.write_text(f'#!/bin/sh\n{waits}\nexec "{shutil.which("git")}" "$@"\n')
+    slow.chmod(0o755)
+    code = "from pipelines.config.settings import load; import pipelines.ledger as it; it.Ledger.open(load(), 'tiny')"
+    found = {"PATH": f"{slow.parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    environment = child_environment(world.settings) | found
+    with subprocess.Popen([sys.executable, "-c", code], env=environment) as process:
+        while not (said.is_file() and said.read_text().endswith("\n")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+    lock = world.ledger.mirror.with_suffix(".lock")
+    with pytest.raises(LeaseHeld), locked(lock, seconds=0):
+        pass
+    os.kill(int(said.read_text()), signal.SIGKILL)
+    with locked(lock, seconds=5):
+        pass
 
 
 def test_a_mirror_that_is_lost_is_made_again(world):
