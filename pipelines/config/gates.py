@@ -211,3 +211,8 @@ class Gates(Strict):
     def mode(self, family: Family) -> Mode:
         """The mode of a family."""
         return self.modes.get(family, Mode.ON)
+
+    @property
+    def unseen_rows(self) -> int:
+        """Labelled rows that the champion has not seen, without which its gate refuses every challenger; 0: none."""
+        return self.champion.min_rows if self.mode(Family.CHAMPION) is Mode.ON else 0

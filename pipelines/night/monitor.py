@@ -72,6 +72,7 @@ def _look(watch: Watch) -> tuple[Evidence, dict[tuple[str, date], Any], dict[str
         bugs=broken_data(watch.ledger, watch.model, watch.day),
         arrivals=arrivals(watch.ledger, watch.model, watch.manifest, watch.day, _data_before(watch)),
         new_rows=new_rows(watch.model, watch.manifest, watch.known_until(), watch.matured),
+        needed_rows=watch.model.gates.unseen_rows,
     )
     champion = watch.champion
     if champion is None:

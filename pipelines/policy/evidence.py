@@ -117,7 +117,8 @@ class Evidence(Record):
 
     `performance`: the matured days after the champion's own test days, oldest first, at most the newest 60.
     `reference`: the champion's metrics on its own test days. `estimated`: one entry a metric. `new_rows`: labelled
-    rows since the champion's `test_end` (all there are, while there is no champion). `requests`: keys of open ones.
+    rows since the champion's `test_end` (all there are, while there is no champion), of which the champion gate asks
+    for `needed_rows` before it judges a challenger. `requests`: keys of open ones.
     """
 
     model: str
@@ -129,6 +130,7 @@ class Evidence(Record):
     reference: Mapping[str, float] = field(default_factory=dict)
     estimated: tuple[EstimateFacts, ...] = ()
     new_rows: int = 0
+    needed_rows: int = 0
     bugs: tuple[BugFact, ...] = ()
     requests: tuple[str, ...] = ()
     arrivals: Arrivals = Arrivals()

@@ -90,6 +90,15 @@ def _cooldown(policy: Policy, evidence: Evidence, history: History) -> Guard:
     return Guard("cooldown", since < policy.cooldown_days, "cooldown", told)
 
 
+def _unjudged(policy: Policy, evidence: Evidence, history: History) -> Guard:  # noqa: ARG001
+    if evidence.champion is None or not evidence.needed_rows:
+        return Guard("unjudged", False, "cooldown", "no gate asks for rows that the champion has not seen")
+    told = f"{evidence.new_rows:,} rows are newer than the champion, its gate asks for {evidence.needed_rows:,}"
+    holds = evidence.new_rows < evidence.needed_rows
+    more = ": whatever was trained now would be refused" if holds else ""
+    return Guard("unjudged", holds, "cooldown", f"{told}{more}")
+
+
 def _unsettled(policy: Policy, evidence: Evidence, history: History) -> Guard:  # noqa: ARG001
     rule = policy.unsettled
     if rule is None:
@@ -115,5 +124,6 @@ _GUARDS: tuple[Callable[[Policy, Evidence, History], Guard], ...] = (
     _breaker,
     _budget,
     _cooldown,
+    _unjudged,
     _unsettled,
 )

@@ -121,12 +121,15 @@ def _choose(
 
 def _decided(course: _Course, policy: Policy, day: date) -> tuple[str, str]:
     history = History(tuple(course.nights), tuple(course.retrainings))
-    decision = decide(policy, evidence(course.drifts, course.champion, course.version, day, policy), history)
+    known = evidence(course.drifts, course.champion, course.version, day, policy, gated=course.gated)
+    decision = decide(policy, known, history)
     course.nights.append(decision.night)
     return decision.verdict, decision.sentence
 
 
-def evidence(drifts: Drifts, champion: date, version: int, day: date, policy: Policy) -> Evidence:
+def evidence(
+    drifts: Drifts, champion: date, version: int, day: date, policy: Policy, *, gated: bool = True
+) -> Evidence:
     """What the night of `day` knows of the champion as of `champion`: labels only of the days that have matured."""
     world = drifts.world
     made = world.fit(champion)
@@ -148,6 +151,7 @@ def evidence(drifts: Drifts, champion: date, version: int, day: date, policy: Po
         reference={name: value for name, value in own.items() if value is not None},
         estimated=_estimated(world, champion, day) if policy.estimated_performance else (),
         new_rows=world.arrived(span.test_end + timedelta(days=1), matured),
+        needed_rows=world.model.gates.unseen_rows if gated else 0,
     )
 
 

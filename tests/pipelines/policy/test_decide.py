@@ -59,6 +59,17 @@ def test_a_night_that_asked_cools_down_before_its_run_is_known(judge) -> None:
     assert judge(OLD | {"cooldown_days": 0}, nights("age", 10.0, verdict="retrain")).verdict == "retrain"
 
 
+@pytest.mark.parametrize(
+    ("new", "needed", "verdict"), [(4999, 5000, "cooldown"), (5000, 5000, "retrain"), (0, 0, "retrain")]
+)
+def test_what_no_gate_could_judge_is_not_trained(judge, new, needed, verdict) -> None:
+    for facts in ({}, {"requests": ("vendor-1",)}):
+        decision = judge(OLD | {"request": {}}, new_rows=new, needed_rows=needed, **facts)
+        assert decision.verdict == verdict
+    if verdict == "cooldown":
+        assert "4,999 rows are newer than the champion, its gate asks for 5,000" in decision.sentence
+
+
 @pytest.mark.parametrize(("allowed", "verdict"), [(59, "over_budget"), (60, "retrain")])
 def test_the_budget_counts_the_next_retraining(judge, allowed, verdict) -> None:
     policy = OLD | {"budget": {"seconds_a_month": allowed}}

@@ -49,9 +49,15 @@ def test_the_nights_performance_is_the_products(past) -> None:
             assert ours.score_mean == pytest.approx(theirs.score_mean, rel=1e-6)
             assert ours.baseline_loss == pytest.approx(theirs.baseline_loss, rel=1e-6)
         assert mine.age_days == seen.age_days
-        assert mine.new_rows == seen.new_rows
+        assert (mine.new_rows, mine.needed_rows) == (seen.new_rows, seen.needed_rows)
         assert mine.reference == pytest.approx(seen.reference)
         assert mine.champion.trained_rows == seen.champion.trained_rows
+
+
+def test_where_no_gate_is_asked_none_needs_rows(past) -> None:
+    day = past.day(AS_OF)
+    assert evidence(Drifts(past.world), day, 1, past.day(AS_OF + 1), Policy()).needed_rows > 0
+    assert evidence(Drifts(past.world), day, 1, past.day(AS_OF + 1), Policy(), gated=False).needed_rows == 0
 
 
 def test_unseen_values_are_the_products(past) -> None:
