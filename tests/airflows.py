@@ -1,20 +1,26 @@
-"""A real Airflow and a real MLflow on loopback, for the tests that need the scheduler."""
+"""A real Airflow and a real MLflow on loopback, one of each for all processes of a session that need the scheduler."""
 
 from __future__ import annotations
 
+import fcntl
+import pickle
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
+
+import psutil
+import pytest
+import stories
 
 from pipelines import services
 from pipelines.config import settings as configuration
 from pipelines.config.settings import Settings
 from pipelines.demo.airflow_api import FINISHED, Airflow
 from pipelines.ledger import Ledger
-from pipelines.services import airflow_config, components
+from pipelines.services import airflow_config, components, processes
 
 
 def free_port() -> int:
@@ -45,13 +51,40 @@ def client(settings: Settings) -> Airflow:
 
 
 @contextmanager
-def running(settings: Settings) -> Iterator[Airflow]:
-    """The embedded services, up for the block."""
-    try:
+def shared(factory: pytest.TempPathFactory, *, alone: bool = False) -> Iterator[Settings]:
+    """The settings of services that run while anybody is in this block: an idle Airflow takes a third of a processor.
+
+    Whoever shares them has models, and a place in the lake, of its own. `alone` waits until nobody else is there, and
+    lets nobody in: for who kills what others need. The last to go stops them.
+    """
+    folder = stories.common(factory)
+    with (folder / "services.guests").open("w") as guests:
+        fcntl.flock(guests, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        settings = _started(folder)
+        try:
+            yield settings
+        finally:
+            if _last(guests):
+                services.down(settings, lambda _: None)
+
+
+def _started(folder: Path) -> Settings:
+    said = folder / "services.pickle"
+    with (folder / "services.door").open("w") as door:
+        fcntl.flock(door, fcntl.LOCK_EX)
+        if not said.exists():
+            said.write_bytes(pickle.dumps(settings_in(folder / "services")))
+        settings: Settings = pickle.loads(said.read_bytes())
         services.up(settings, lambda _: None)
-        yield client(settings)
-    finally:
-        services.down(settings, lambda _: None)
+        return settings
+
+
+def _last(guests: TextIO) -> bool:
+    try:
+        fcntl.flock(guests, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def wait(condition: Any, seconds: float = 600, told: Any = lambda: "") -> Any:
@@ -59,7 +92,7 @@ def wait(condition: Any, seconds: float = 600, told: Any = lambda: "") -> Any:
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, f"it never came {told()}".rstrip()
-        time.sleep(0.3)
+        time.sleep(0.4)
     return found
 
 
@@ -75,3 +108,15 @@ def fetched(settings: Settings, model: str) -> Ledger:
     ledger = Ledger.open(settings, model)
     ledger.fetch()
     return ledger
+
+
+def stage_process(settings: Settings, model: str, stage: str) -> psutil.Process | None:
+    """The process that runs a stage of a model below the services, once there is one."""
+    for process in processes.tree(processes.load(settings.home / "services.json").values()):
+        try:
+            line = process.cmdline()
+        except psutil.NoSuchProcess:
+            continue
+        if {"stage", stage, model} <= set(line):
+            return process
+    return None

@@ -120,10 +120,15 @@ class Story:
         return Story(settings, tiny, self.reports)
 
 
+def common(factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this session share."""
+    base = factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
 def once(factory: pytest.TempPathFactory, name: str, tell: Callable[[Path], Story]) -> Story:
     """What `tell(folder)` says, which the first process of this session that asks tells; look, do not touch."""
-    base = factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    shared = common(factory)
     folder, said = shared / f"told-{name}", shared / f"told-{name}.pickle"
     with (shared / f"told-{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -161,17 +161,19 @@ class TinyModel:
         path.write_text(text.replace(old, new))
 
 
-def write_tiny_model(settings: Settings, name: str = "tiny", *, days: int = DAYS, rows: int = ROWS) -> TinyModel:
-    """Write the model's folder below `settings.models` and its daily tables into `settings.lake`."""
+def write_tiny_model(
+    settings: Settings, name: str = "tiny", *, days: int = DAYS, rows: int = ROWS, place: str = ""
+) -> TinyModel:
+    """Write the model's folder below `settings.models` and its daily tables into `settings.lake`, or a folder there."""
     folder = settings.models / name
     folder.mkdir(parents=True)
     for file, text in (
-        ("model.yaml", MODEL_YAML),
+        ("model.yaml", MODEL_YAML.replace("uri: ", f"uri: {place}/") if place else MODEL_YAML),
         ("features.py", FEATURES_PY),
         ("expectations.yaml", EXPECTATIONS_YAML),
     ):
         (folder / file).write_text(textwrap.dedent(text).lstrip())
-    tiny = TinyModel(name, folder, Path(settings.lake), FIRST, FIRST + timedelta(days=days - 1))
+    tiny = TinyModel(name, folder, Path(settings.lake) / place, FIRST, FIRST + timedelta(days=days - 1))
     tiny.write(shops(), "shops")
     for number in range(days):
         day = tiny.day(number)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflows import ended, fetched, running, settings_in, wait
+from airflows import client, ended, fetched, shared, wait
 from support import FIRST, TinyModel, orders, skies, write_tiny_model
 
 from pipelines.config.settings import Settings
@@ -20,7 +20,8 @@ from pipelines.ledger.manifest import load_manifest
 from pipelines.night.ingest import ingest
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(1800)]
-NIGHTLY, RETRAIN, UPKEEP = "tiny__nightly", "tiny__retrain", "evergreen__maintenance"
+MODEL = "watched"
+NIGHTLY, RETRAIN, UPKEEP = f"{MODEL}__nightly", f"{MODEL}__retrain", "evergreen__maintenance"
 STEPS = ["ingest", "score", "monitor", "decide"]
 # The nights of `fresh` were due some minutes ago: one of the day before yesterday's, and one that is still waiting.
 DUE = datetime.now(UTC) - timedelta(minutes=10)
@@ -32,31 +33,35 @@ def day(number: int) -> date:
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """`tiny` with 28 days in its ledger and no champion; `fresh`, whose last two days are these days."""
-    settings = settings_in(tmp_path_factory.mktemp("nights"))
-    tiny = write_tiny_model(settings)
-    ingest(settings, "tiny", day(0), day(27), lambda _: None)
-    fresh = write_tiny_model(settings, "fresh", days=0)
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """`watched` with 28 days in its ledger and no champion; `fresh`, whose last two days are these days."""
+    with shared(tmp_path_factory) as settings:
+        deliver(settings)
+        yield settings
+
+
+def deliver(settings: Settings) -> None:
+    tiny = write_tiny_model(settings, MODEL, place="nights")
+    ingest(settings, MODEL, day(0), day(27), lambda _: None)
+    fresh = write_tiny_model(settings, "fresh", days=0, place="nights")
     cron = f"{{start: {NEWEST - timedelta(days=1)}, cron: '{DUE:%M %H} * * *', wait_hours: 48, catchup: true}}"
     fresh.edit("schedule: {start: 2024-01-01, end: 2025-12-31}", f"schedule: {cron}")
     for table, make in (("orders", orders), ("skies", skies)):
         tiny.write(make(NEWEST - timedelta(days=1)), table, NEWEST - timedelta(days=1))
     tiny.write(orders(NEWEST), "orders", NEWEST)
-    return settings
 
 
 @pytest.fixture(scope="module")
 def tiny(settings: Settings) -> TinyModel:
-    return TinyModel("tiny", settings.models / "tiny", Path(settings.lake), FIRST, day(39))
+    return TinyModel(MODEL, settings.models / MODEL, Path(settings.lake) / "nights", FIRST, day(39))
 
 
 @pytest.fixture(scope="module")
-def airflow(settings: Settings) -> Iterator[Airflow]:
-    with running(settings) as airflow:
-        for dag in (NIGHTLY, RETRAIN, "tiny__promote", UPKEEP, "fresh__nightly"):
-            wait(lambda dag=dag: airflow.knows(dag))
-        yield airflow
+def airflow(settings: Settings) -> Airflow:
+    airflow = client(settings)
+    for dag in (NIGHTLY, RETRAIN, f"{MODEL}__promote", UPKEEP, "fresh__nightly"):
+        wait(lambda dag=dag: airflow.knows(dag))
+    return airflow
 
 
 def pause(airflow: Airflow, dag: str, paused: bool) -> None:
@@ -76,12 +81,12 @@ def states(airflow: Airflow, dag: str, run: str) -> dict[str, str]:
 
 
 def decision(settings: Settings, when: date) -> dict[str, Any] | None:
-    return verdicts.newest(fetched(settings, "tiny"), when, when).get(when)
+    return verdicts.newest(fetched(settings, MODEL), when, when).get(when)
 
 
 def seen(settings: Settings, when: date) -> Any:
     """What the decision of a night was made from."""
-    return verdicts.evidence_of(fetched(settings, "tiny"), decision(settings, when) or {})
+    return verdicts.evidence_of(fetched(settings, MODEL), decision(settings, when) or {})
 
 
 def runs_of(airflow: Airflow, dag: str) -> dict[str, dict[str, Any]]:
@@ -103,7 +108,7 @@ def first_night(settings: Settings, airflow: Airflow) -> Airflow:
     """A night without a champion, of a model that somebody wants retrained, while nobody listens to events."""
     pause(airflow, RETRAIN, paused=True)
     for _ in range(2):
-        requests.ask(fetched(settings, "tiny"), "alert-7", "drift alert 7", "tests")
+        requests.ask(fetched(settings, MODEL), "alert-7", "drift alert 7", "tests")
     night(airflow, 28)
     return airflow
 
@@ -123,12 +128,12 @@ def test_a_paused_dag_loses_nothing(settings: Settings, first_night: Airflow) ->
     assert not first_night.trigger(RETRAIN, "alert-8", {"note": "drift alert 8"})
     assert retrainings(first_night) == {"alert-8"}
     assert first_night.state(RETRAIN, "alert-8") == "queued"
-    assert {item.key for item in requests.open_requests(fetched(settings, "tiny"))} == {"alert-7", f"night-{day(28)}"}
+    assert {item.key for item in requests.open_requests(fetched(settings, MODEL))} == {"alert-7", f"night-{day(28)}"}
     pause(first_night, RETRAIN, paused=False)
     assert ended(first_night, RETRAIN, "alert-8") == "success"
     ((dag, run),) = wait(lambda: first_night.caused(RETRAIN, "alert-8"))
     assert ended(first_night, dag, run) == "success"
-    ledger = fetched(settings, "tiny")
+    ledger = fetched(settings, MODEL)
     settled = [requests.find(ledger, key) for key in ("alert-7", f"night-{day(28)}")]
     assert {item.state for item in settled if item} == {"done"}
     assert len({item.run for item in settled if item}) == 1
@@ -140,28 +145,28 @@ def test_a_paused_dag_loses_nothing(settings: Settings, first_night: Airflow) ->
 @pytest.fixture(scope="module")
 def promoted(settings: Settings, first_night: Airflow) -> Airflow:
     """The model has a champion."""
-    if champions.current(fetched(settings, "tiny")) is None:
+    if champions.current(fetched(settings, MODEL)) is None:
         test_a_paused_dag_loses_nothing(settings, first_night)
     return first_night
 
 
 def test_an_event_that_comes_twice_starts_nothing(settings: Settings, promoted: Airflow) -> None:
-    before, tags = retrainings(promoted), fetched(settings, "tiny").tags()
-    promoted._ask("POST", "/assets/events", {"asset_id": asset_id(promoted, "evergreen/tiny/retrain"), "extra": {}})
+    before, tags = retrainings(promoted), fetched(settings, MODEL).tags()
+    promoted._ask("POST", "/assets/events", {"asset_id": asset_id(promoted, f"evergreen/{MODEL}/retrain"), "extra": {}})
     (run,) = wait(lambda: retrainings(promoted) - before)
     assert ended(promoted, RETRAIN, run) == "success"
     assert set(states(promoted, RETRAIN, run).values()) == {"skipped"}
-    assert fetched(settings, "tiny").tags() == tags
+    assert fetched(settings, MODEL).tags() == tags
 
 
 def test_maintenance_wakes_what_nobody_has_claimed(settings: Settings, promoted: Airflow) -> None:
     before = retrainings(promoted)
-    requests.ask(fetched(settings, "tiny"), "alert-9", "drift alert 9", "tests")
+    requests.ask(fetched(settings, MODEL), "alert-9", "drift alert 9", "tests")
     promoted.trigger(UPKEEP, "wake", {})
     (run,) = wait(lambda: retrainings(promoted) - before)
     assert ended(promoted, RETRAIN, run) == "success"
     # The same data and code as before: there is nothing to do, and that is the answer.
-    settled = requests.find(fetched(settings, "tiny"), "alert-9")
+    settled = requests.find(fetched(settings, MODEL), "alert-9")
     assert settled is not None
     assert (settled.state, states(promoted, RETRAIN, run)["train"]) == ("done", "skipped")
     promoted.trigger(UPKEEP, "nobody", {})
@@ -184,17 +189,17 @@ def scored(settings: Settings, tiny: TinyModel, promoted: Airflow) -> Airflow:
 def test_data_of_long_ago_is_not_waited_for_but_told_of(settings: Settings, scored: Airflow) -> None:
     assert states(scored, NIGHTLY, "night-29") == dict.fromkeys(STEPS, "success")
     assert seen(settings, day(29))["arrivals"]["missing"] == [f"skies {day(29)}"]
-    heard = [entry.alert for entry in outbox.waiting(fetched(settings, "tiny"))]
+    heard = [entry.alert for entry in outbox.waiting(fetched(settings, MODEL))]
     assert [(alert.kind, alert.title) for alert in heard] == [
-        ("missing", f"tiny {day(29)}: skies did not come"),
-        ("data_bug", f"tiny {day(29)}: the data looks broken"),
+        ("missing", f"{MODEL} {day(29)}: skies did not come"),
+        ("data_bug", f"{MODEL} {day(29)}: the data looks broken"),
     ]
     assert f"/dags/{NIGHTLY}/runs/night-29/" in heard[0].link
 
 
 def test_a_backfilled_night_records_and_starts_nothing(settings: Settings, scored: Airflow) -> None:
     before = retrainings(scored)
-    requests.ask(fetched(settings, "tiny"), "alert-10", "drift alert 10", "tests")
+    requests.ask(fetched(settings, MODEL), "alert-10", "drift alert 10", "tests")
     span = {"from_date": f"{day(30)}T00:00:00Z", "to_date": f"{day(30)}T23:59:59Z"}
     scored._ask("POST", "/backfills", {"dag_id": NIGHTLY, "max_active_runs": 1, **span})
     (run,) = wait(lambda: [name for name, run in runs_of(scored, NIGHTLY).items() if run["run_type"] == "backfill"])
@@ -216,7 +221,7 @@ def test_the_next_night_decides_and_names_what_was_late_and_corrected(
     assert arrivals == {"missing": [], "late": [], "corrected": [f"orders {day(28)}"]}
     # The backfill before has taken the weather that was late.
     assert seen(settings, day(30))["arrivals"]["late"] == [f"skies {day(29)}"]
-    kept = load_manifest(fetched(settings, "tiny")).accepted("orders", str(day(28)))
+    kept = load_manifest(fetched(settings, MODEL)).accepted("orders", str(day(28)))
     assert kept is not None
     assert kept.revision == 2
     verdict = decision(settings, day(31))
@@ -227,7 +232,7 @@ def test_the_next_night_decides_and_names_what_was_late_and_corrected(
 
 
 def test_a_night_repeated_changes_nothing(settings: Settings, scored: Airflow) -> None:
-    scores = sorted((Path(settings.predictions) / "tiny" / f"date={day(31)}").iterdir())
+    scores = sorted((Path(settings.predictions) / MODEL / f"date={day(31)}").iterdir())
     stamps, first = {path: path.stat().st_mtime_ns for path in scores}, decision(settings, day(31))
     night(scored, 31, "again")
     assert decision(settings, day(31)) == first

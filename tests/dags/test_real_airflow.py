@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import stat
 import time
 import urllib.error
@@ -17,7 +16,7 @@ from typing import Any
 
 import psutil
 import pytest
-from airflows import client, ended, fetched, running, settings_in, wait
+from airflows import client, ended, fetched, shared, stage_process, wait
 from support import FIRST, write_tiny_model
 
 from pipelines import services
@@ -54,12 +53,11 @@ WRONG = [
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """The embedded services up, with models `tiny` and `other` and the broken folder `bad`."""
-    settings = settings_in(tmp_path_factory.mktemp("real"))
-    for name in ("tiny", "other"):
-        write_tiny_model(settings, name)
-    (settings.models / "bad").mkdir()
-    with running(settings):
+    """The services, with models `tiny` and `other` and the broken folder `bad`."""
+    with shared(tmp_path_factory) as settings:
+        for name in ("tiny", "other"):
+            write_tiny_model(settings, name, place="real")
+        (settings.models / "bad").mkdir()
         yield settings
 
 
@@ -209,7 +207,7 @@ def test_the_same_trigger_fifty_times_is_one_run(retrained: Airflow) -> None:
 
 def test_a_stage_killed_with_its_task_is_taken_up_again(settings: Settings, retrained: Airflow) -> None:
     retrained.trigger("tiny__retrain", "killed", {"as_of": "2024-02-09"})
-    stage = wait(lambda: stage_process(settings, "train"))
+    stage = wait(lambda: stage_process(settings, "tiny", "train"))
     began = datetime.now().timestamp()
     stage.kill()
     assert ended(retrained, "tiny__retrain", "killed") == "success"
@@ -219,30 +217,6 @@ def test_a_stage_killed_with_its_task_is_taken_up_again(settings: Settings, retr
     assert datetime.now().timestamp() - began < 200
 
 
-def test_a_killed_scheduler_is_started_again_and_the_run_goes_on(settings: Settings, retrained: Airflow) -> None:
-    retrained.trigger("tiny__retrain", "headless", {"as_of": "2024-02-07"})
-    wait(lambda: stage_process(settings, "train"))
-    scheduler = processes.load(settings.home / "services.json")["scheduler"].process()
-    assert scheduler is not None
-    scheduler.kill()
-    scheduler.wait(10)
-    services.up(settings, lambda _: None)
-    assert ended(retrained, "tiny__retrain", "headless") == "success"
-    runs = [name for name in fetched(settings, "tiny").tags() if name.startswith("runs/2024-02-07-")]
-    assert len(runs) == 1
-
-
 def runs_of(airflow: Airflow, dag: str) -> set[str]:
     found = airflow._ask("GET", f"/dags/{dag}/dagRuns?limit=100") or {}
     return {run["dag_run_id"] for run in found["dag_runs"]}
-
-
-def stage_process(settings: Settings, stage: str) -> psutil.Process | None:
-    for process in processes.tree(processes.load(settings.home / "services.json").values()):
-        try:
-            line = process.cmdline()
-        except psutil.NoSuchProcess:
-            continue
-        if stage in line and "stage" in line and process.pid != os.getpid():
-            return process
-    return None
