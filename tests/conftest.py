@@ -15,12 +15,6 @@ from support import TinyModel, write_tiny_model
 from pipelines.config import settings as configuration
 from pipelines.config.settings import Settings
 
-# What tests start would be traced like the process of pytest's own that starts it, and a retraining be 1.7 times as
-# slow: `make coverage` does so.
-if "COVER_CHILDREN" not in os.environ and "PYTEST_XDIST_WORKER" in os.environ:
-    for _name in ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"):
-        os.environ.pop(_name, None)
-
 # As cli.main does, and for its reason, before any test imports XGBoost.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 

@@ -176,6 +176,11 @@ def test_a_model_goes_from_data_to_champion(settings: Settings, retrained: Airfl
     wait(lambda: retrained.announced(dag, run))
 
 
+def test_the_task_that_registers_links_to_the_model_card(retrained: Airflow) -> None:
+    found = retrained._ask("GET", "/dags/tiny__retrain/dagRuns/first/taskInstances/register/links") or {}
+    assert found["extra_links"]["Model card"].endswith("card.html"), found
+
+
 def test_runs_of_different_models_overlap(retrained: Airflow) -> None:
     spans = [retrained.times(f"{name}__retrain", "first") for name in ("tiny", "other")]
     assert max(start for start, _ in spans) < min(end for _, end in spans)
