@@ -39,7 +39,10 @@ def _parity(found: Serving) -> GateResult:
         f"{found.differing:,} of {found.rows:,} scores of the fresh process differ from this one's, and "
         f"{found.example_differing} of {found.example_rows} from those that training wrote down"
     )
-    return GateResult("serving:parity", not wrong, float(wrong), 0.0, sentence, evidence=evidence)
+    if not found.example_rows:
+        sentence += ": the signature holds no example, so nothing ties these scores to training"
+    passed = not wrong and found.example_rows > 0
+    return GateResult("serving:parity", passed, float(wrong), 0.0, sentence, evidence=evidence)
 
 
 def _row(found: Serving, rule: ServingGate) -> GateResult:
