@@ -31,20 +31,24 @@ def _bound(column: str, parts: list[Part], metric: str, bound: float, *, floor: 
     values = {value: found for value, found in known.items() if found is not None}
     kind = "floor" if floor else "ceiling"
     name = f"slices:{column}:{metric}"
-    evidence = {"slices": len(parts), "values": values, "unknown": [value for value in known if value not in values]}
+    unknown = [value for value in known if value not in values]
+    evidence = {"slices": len(parts), "values": values, "unknown": unknown}
     if not values:
         sentence = f"{metric} cannot be computed in any slice of {column}, so none meets its {kind}"
         return GateResult(name, False, None, bound, sentence, evidence=evidence)
     worst = (min if floor else max)(values, key=lambda value: (values[value], value))
     found = values[worst]
-    passed = found >= bound if floor else found <= bound
-    verdict = f"within the {kind}" if passed else f"beyond the {kind}"
+    within = found >= bound if floor else found <= bound
+    verdict = f"within the {kind}" if within else f"beyond the {kind}"
     rows = next(part.rows for part in parts if part.value == worst)
     sentence = (
         f"of {len(values)} slices of {column} the worst is {worst}: {metric} {number(found, bound)} on {rows:,} rows, "
         f"{verdict} of {number(bound, found)}"
     )
-    return GateResult(name, passed, found, bound, sentence, evidence=evidence)
+    # One class only, say: nobody can tell, and silence passes nothing.
+    if unknown:
+        sentence += f"; it cannot be computed in {', '.join(unknown[:5])}"
+    return GateResult(name, within and not unknown, found, bound, sentence, evidence=evidence)
 
 
 def _against(column: str, parts: list[Part], rule: SlicesGate, task: Task) -> GateResult:

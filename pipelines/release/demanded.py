@@ -8,6 +8,7 @@ from typing import Any
 
 from pipelines.config.gates import Family, Gates, Mode
 from pipelines.drift.multivariate import BLOCKS
+from pipelines.evaluation.segments import Part
 from pipelines.release.answers import Answer
 
 # What these families say of any model. The others say more or less with what is declared, or with what can be known.
@@ -29,13 +30,18 @@ _FAIR = ("selection", "opportunity", "impact")
 
 @dataclass(frozen=True)
 class Told:
-    """What a run's files say: `metrics` is metrics.json, `kinds` its features', `rival`: it met a champion."""
+    """What a run's files say: `metrics` is metrics.json, `kinds` its features', `rival`: it met a champion.
+
+    `parts` are the slices in slices.json that are large enough for the gate; `sliced`: these are all of them.
+    """
 
     gates: Gates
     metrics: Mapping[str, Any]
     kinds: Set[str]
     rival: bool
     answers: Sequence[Answer]
+    parts: Sequence[Part] = ()
+    sliced: bool = False
 
     def named(self, name: str) -> Answer | None:
         """The answer of that name, if there is one."""
@@ -57,6 +63,7 @@ def demanded(told: Told) -> set[str]:
         Family.BEHAVIOUR: tuple(_of_behaviour(told.gates)),
     }
     # Only where there is a champion can it have learnt anything, and only what loads can be asked.
+    found[Family.SLICES] += tuple(_of_slices(told))
     found[Family.OVERLAP] += ("champion",) if told.rival else ()
     found[Family.SERVING] += _SERVED if told.passed("serving:loads") else ()
     found[Family.LEAKAGE] += ("membership",) if _enough_rows(told) else ()
@@ -74,6 +81,14 @@ def _of_champion(told: Told) -> Iterator[str]:
         yield "unseen_rows"
     if not told.rival or told.passed("champion:unseen_rows"):
         yield ""
+
+
+def _of_slices(told: Told) -> Iterator[str]:
+    rule = told.gates.slices
+    for column in sorted({part.column for part in told.parts}):
+        yield from (f"{column}:{metric}" for metric in (*rule.floors, *rule.ceilings))
+        if any(part.champion is not None for part in told.parts if part.column == column):
+            yield column
 
 
 def _of_fairness(told: Told) -> Iterator[str]:

@@ -7,7 +7,9 @@ within its bounds, that add up to the verdict and follow from the numbers, and b
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pipelines.config.gates import Family, Gates, Mode
@@ -16,14 +18,17 @@ from pipelines.config.model import Model
 from pipelines.config.names import STAGES
 from pipelines.config.settings import Settings
 from pipelines.errors import shorten
+from pipelines.evaluation.segments import Part, parts_of
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.lockfile import Pipeline
+from pipelines.ledger.outs import fetch_files
 from pipelines.night.scratch import scratch_folder
 from pipelines.night.version import Named, Version
 from pipelines.release import bounds, recount
 from pipelines.release.answers import GATES, METRICS, Answer, answers_of, lie
 from pipelines.release.demanded import Told, demanded
 
+SLICES = "out/evaluate/slices.json"
 _SHOWN = 3
 
 
@@ -44,7 +49,11 @@ def check(settings: Settings, ledger: Ledger, run: Mapping[str, Any]) -> None:
             raise lie("its gates are not those of its model.yaml", where="params.yaml")
         _adds_up(run["gates"], answers, declared)
         kinds = frozenset(item.kind for item in version.signature.features)
-        told = Told(declared, run["metrics"] or {}, kinds, run["compared"] is not None, answers)
+        rival = run["compared"] is not None
+        parts = _parts(settings, ledger, named.tag, folder, declared)
+        # Of slices smaller than the report's own the file says nothing.
+        sliced = declared.slices.min_rows >= version.params.evaluation.min_slice_rows
+        told = Told(declared, run["metrics"] or {}, kinds, rival, answers, parts, sliced)
         _complete(told)
         bounds.check(answers, declared)
         recount.check(told, version.params.task)
@@ -84,9 +93,29 @@ def _hashed(ledger: Ledger, run_id: str) -> None:
         if stage not in pipeline.stages or not pipeline.finished(stage):
             raise lie(f"its files are not those that stage {stage} hashed into dvc.lock", where=tag)
     for path in (GATES, METRICS):
-        out, content = pipeline.out_of(path), ledger.read(tag, path) or b""
-        if out is None or out.md5 != hashlib.md5(content, usedforsecurity=False).hexdigest():
-            raise lie("is no out of the evaluate stage", where=path)
+        _is_out(pipeline, path, ledger.read(tag, path) or b"")
+
+
+def _is_out(pipeline: Pipeline, path: str, content: bytes) -> None:
+    out = pipeline.out_of(path)
+    if out is None or out.md5 != hashlib.md5(content, usedforsecurity=False).hexdigest():
+        raise lie("is no out of the evaluate stage", where=path)
+
+
+def _parts(settings: Settings, ledger: Ledger, tag: str, folder: Path, gates: Gates) -> tuple[Part, ...]:
+    """The slices that the evaluation measured and the gate asks about."""
+    if gates.mode(Family.SLICES) is Mode.OFF:
+        return ()
+    file = folder / "slices.json"
+    fetch_files(settings, ledger, tag, {SLICES: file})
+    content = file.read_bytes()
+    # A file of this name in Git would be taken before the stage's own.
+    _is_out(Pipeline(ledger, tag), SLICES, content)
+    try:
+        found = json.loads(content)
+        return parts_of(found["columns"], found["models"], gates.slices.min_rows)
+    except (KeyError, TypeError, ValueError) as error:
+        raise lie(f"is not what an evaluation writes: {error!r}", where=SLICES) from None
 
 
 def _adds_up(gates: Mapping[str, Any], answers: Sequence[Answer], declared: Gates) -> None:

@@ -47,7 +47,7 @@ def check(told: Told, task: Task) -> None:
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise lie(f"is not what an evaluation writes: {error!r}", where=METRICS) from None
     for family, ours in found.items():
-        theirs = [_said(item) for item in told.answers if item.family is family and _judged_anew(item)]
+        theirs = [_said(item) for item in told.answers if item.family is family and _judged_anew(item, told)]
         if ours != theirs:
             raise lie(_difference(ours, theirs))
     _interval_holds(told)
@@ -57,9 +57,11 @@ def _said(item: Any) -> tuple[str, bool, float | None, float | None]:
     return item.name, item.passed, item.observed, item.threshold
 
 
-def _judged_anew(item: Answer) -> bool:
-    """Of slices the segments alone have all their facts in the evidence."""
-    return item.family is not Family.SLICES or (item.name == _SEGMENTS and "segments" in item.evidence)
+def _judged_anew(item: Answer, told: Told) -> bool:
+    """Of slices the segments, by their evidence; columns where slices.json holds all that the gate asks about."""
+    if item.family is not Family.SLICES:
+        return True
+    return "segments" in item.evidence if item.name == _SEGMENTS else told.sliced
 
 
 def _difference(ours: list[Any], theirs: list[Any]) -> str:
@@ -108,7 +110,9 @@ def _compared(told: Told, task: Task) -> Compared:
     if answer is not None and answer.observed is not None:
         low, high = answer.interval or (None, None)
         metric = rule.metric or default_metric(task)
-        paired = Paired(metric, answer.evidence["rescored_days"], answer.observed, low, high)
+        # Whether a day was judged by its stamped scores or asked again, it was drawn for the interval.
+        days = answer.evidence["stamped_days"] + answer.evidence["rescored_days"]
+        paired = Paired(metric, days, answer.observed, low, high)
     return Compared(
         version=None,
         # It stands in a sentence only; where the family is off nobody has said it.
@@ -131,14 +135,14 @@ def _scores(told: Told, model: str) -> ScoreFacts:
 
 
 def _segments(told: Told) -> SliceFacts | None:
-    answer = next((item for item in told.answers if item.name == _SEGMENTS and _judged_anew(item)), None)
+    answer = next((item for item in told.answers if item.name == _SEGMENTS and _judged_anew(item, told)), None)
     if answer is None:
         return None
     found = (
         Segment(item["rule"], item["rows"], item["loss"], item["ratio"], item["mean_label_loss"])
         for item in answer.evidence["segments"]
     )
-    return SliceFacts((), tuple(found), answer.evidence["rows"], None)
+    return SliceFacts(tuple(told.parts) if told.sliced else (), tuple(found), answer.evidence["rows"], None)
 
 
 def _robustness(found: dict[str, Any] | None) -> Robustness | None:

@@ -38,7 +38,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 @pytest.fixture(scope="module")
 def airflow(settings: Settings) -> Airflow:
     airflow = client(settings)
-    wait(lambda: airflow.knows(RETRAIN) and airflow.knows(PROMOTE))
+    for dag in (f"{MODEL}__ingest", RETRAIN, PROMOTE, ROLLBACK, RECONCILE):
+        wait(lambda dag=dag: airflow.knows(dag))
     return airflow
 
 

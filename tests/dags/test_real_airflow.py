@@ -64,7 +64,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 @pytest.fixture(scope="module")
 def airflow(settings: Settings) -> Airflow:
     airflow = client(settings)
-    wait(lambda: airflow.knows("tiny__retrain") and airflow.knows("other__retrain") and airflow.knows("tiny__promote"))
+    for dag in (f"{model}__{kind}" for model in ("tiny", "other") for kind in ("ingest", "retrain", "promote")):
+        wait(lambda dag=dag: airflow.knows(dag))
     return airflow
 
 

@@ -100,6 +100,13 @@ def test_without_a_champion_slices_have_only_their_bounds():
     assert "the worst is west: log_loss 0.61 on 300 rows, beyond the ceiling of 0.6" in found[1].sentence
 
 
+def test_one_slice_that_nobody_can_judge_is_no_better_than_a_bad_one():
+    parts = sliced(part("east", 0.4, 0.5), part("west", None, 0.5))
+    bound, _, _ = slices.judge(parts, Gates(slices=SlicesGate(ceilings={"log_loss": 1.0})))
+    assert not bound.passed
+    assert "log_loss 0.4 on 300 rows, within the ceiling of 1; it cannot be computed in west" in bound.sentence
+
+
 def test_a_slice_whose_loss_is_unknown_passes_nothing():
     bound, against, _ = slices.judge(
         sliced(part("east", None, 0.5)), Gates(slices=SlicesGate(ceilings={"log_loss": 1.0}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,13 +14,17 @@ import yaml
 from pipelines.config.gates import FairnessGate, Family, Gates, Mode
 from pipelines.config.params import RunParams
 from pipelines.errors import IntegrityError
+from pipelines.evaluation.segments import Part, SliceFacts, parts_of
+from pipelines.gates.slices import judge
 from pipelines.ledger import Ledger
+from pipelines.ledger.outs import fetch_files
 from pipelines.release import bounds, recount
 from pipelines.release.answers import GATES, METRICS, Answer, answers_of
 from pipelines.release.demanded import Told, demanded
+from pipelines.release.evidence import SLICES
 
 # Where somebody has to declare something, or something has to be known, before there is anything to say.
-SOMETIMES = {"leakage:clock", "slices:shop"}
+SOMETIMES = {"leakage:clock"}
 BEHAVIOUR: dict[str, Any] = {
     "invariance": [{"column": "shop"}],
     "direction": [{"column": "distance", "by": 1.0, "score": "rise"}],
@@ -36,7 +41,16 @@ def honest(waiting, params) -> Told:
     """What the run that waits says of itself: numbers and categories, judged against a champion."""
     answers = answers_of(json.loads(read(waiting, GATES)))
     metrics = json.loads(read(waiting, METRICS))
-    return Told(params.gates, metrics, frozenset({"number", "category"}), True, answers)
+    return Told(params.gates, metrics, frozenset({"number", "category"}), True, answers, sliced=True)
+
+
+@pytest.fixture(scope="module")
+def parts(waiting, tmp_path_factory) -> tuple[Part, ...]:
+    """The run's slices, of which the shipped gate asks about none: they are too small."""
+    file, run = tmp_path_factory.mktemp("slices") / "slices.json", waiting.reports[1]["run"]
+    fetch_files(waiting.settings, Ledger.open(waiting.settings, "tiny"), f"runs/{run}", {SLICES: file})
+    found = json.loads(file.read_bytes())
+    return parts_of(found["columns"], found["models"], 20)
 
 
 def read(story, path: str) -> bytes:
@@ -110,8 +124,7 @@ def test_no_number_beyond_its_bound_has_passed(honest, params, far: float) -> No
     good = {item.name for item in honest.answers if _bounded(item) and item.family not in recount.AGAIN}
     floors = {"overlap:days", "overlap:champion"}
     biased = {"calibration:bias"}
-    slices = {"slices:shop"} & within
-    assert within == (floors if far > 0 else good - floors - biased | slices)
+    assert within == (floors if far > 0 else good - floors - biased)
 
 
 def _admits(told: Told, item: Answer, observed: float, params: RunParams) -> bool:
@@ -127,6 +140,35 @@ def test_no_bound_but_the_declared_one_counts(honest, params) -> None:
         if item.threshold is not None:
             with pytest.raises(IntegrityError, match=item.name):
                 prove(changed(honest, item.name, threshold=item.threshold + 1), params)
+
+
+def test_days_judged_by_what_was_said_that_night_count_for_the_interval(honest, params) -> None:
+    found = honest.named("champion")
+    bound = found.threshold
+    stamped = found.evidence | {"stamped_days": 14, "rescored_days": 0}
+    wide = {"evidence": stamped, "interval": (found.observed - 2 * bound, found.observed + 2 * bound)}
+    with pytest.raises(IntegrityError, match="champion passed"):
+        prove(changed(honest, "champion", **wide), params)
+    prove(changed(honest, "champion", **wide, passed=False), params)
+
+
+def test_slices_large_enough_must_be_answered_for_and_are_judged_again(honest, params, parts) -> None:
+    told = replace(honest, parts=parts)
+    assert demanded(told) - demanded(honest) == {"slices:shop"}
+    with pytest.raises(IntegrityError, match="it is slices:shop passed"):
+        prove(told, params)
+    rule, segments = params.gates.slices, SliceFacts(parts, (), 0, None)
+    (shop, _) = judge(SimpleNamespace(slices=segments, task=params.task), params.gates)
+    said = Answer.model_validate({**honest.answers[0].model_dump(), "name": shop.name, "family": "slices"})
+    at = names(honest).index("slices:segments")
+    for passed in (shop.passed, not shop.passed):
+        own = said.model_copy(update={"passed": passed, "observed": shop.observed, "threshold": rule.max_loss})
+        with_it = replace(told, answers=[*honest.answers[:at], own, *honest.answers[at:]])
+        if passed is shop.passed:
+            prove(with_it, params)
+        else:
+            with pytest.raises(IntegrityError, match="slices:shop"):
+                prove(with_it, params)
 
 
 def one_model(told: Told) -> Told:
