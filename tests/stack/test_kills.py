@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from stack.machine import probes
 from stack.machine.kills import KILLS
+from stack.machine.live import Live
 from stack.machine.place import ROOT, command, say, wait_for
 from stack.machine.stack import Stack
 
@@ -39,10 +40,9 @@ def cases() -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def slow(stack: Stack) -> Stack:
+def slow(stack: Stack, live: Live) -> Stack:
     """The slow model with its first champion."""
-    stack.ready(MODEL)
-    stack.retrain(MODEL, "first", as_of=str(stack.models.day(29)))
+    assert live.model == MODEL
     return stack
 
 
