@@ -21,13 +21,13 @@ SCRIPT = "/forwarder.py"
 
 def stand_in(image: str, port: int, upstream: str, networks: list[str]) -> dict[str, Any]:
     """The service that listens on `port` and passes on to `upstream`; `outside` is how it reaches the host."""
-    check = ["CMD", "python3", SCRIPT, "--check", str(port)]
+    check = ["CMD", "bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{port}"]
     return {
         "image": image,
         "entrypoint": ["python3", "-u", SCRIPT],
         "command": [str(port), upstream],
         "user": "65534:65534",
-        "healthcheck": {"test": check, "interval": "2s", "timeout": "5s", "retries": 30},
+        "healthcheck": {"test": check, "interval": "3s", "timeout": "5s", "retries": 30},
         "volumes": [f"{forwarder.__file__}:{SCRIPT}:ro"],
         "networks": [*networks, "outside"],
     }

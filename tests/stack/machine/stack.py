@@ -118,7 +118,7 @@ class Stack:
         def find() -> Container | None:
             return next((item for item in tasks(self.docker, model=model, stage=stage) if item.running), None)
 
-        found: Container = wait_for(find, f"a container of {model} {stage}", seconds, 0.1)
+        found: Container = wait_for(find, f"a container of {model} {stage}", seconds, 0.3)
         return found
 
     def said(self, container: Container) -> str:
@@ -128,7 +128,7 @@ class Stack:
     def training(self, model: str) -> Container:
         """The container that trains, once it is in the middle of it."""
         container = self.live(model, "train")
-        wait_for(lambda: "started" in self.said(container), f"{model} trains", 60, 0.1)
+        wait_for(lambda: "started" in self.said(container), f"{model} trains", 60, 0.3)
         return container
 
     def task(self, *argv: str, seconds: float = 600) -> str:
