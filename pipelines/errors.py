@@ -10,6 +10,8 @@ EvergreenError
 │   ├── LeaseHeld
 │   └── PushRefused
 └── NothingToDo            99   the work is already done
+
+Crashed                     1   a process of ours was killed or fell over: no answer of anybody's
 """
 
 from __future__ import annotations
@@ -82,6 +84,10 @@ class LeaseHeld(PassingFault):
 
 class PushRefused(PassingFault):
     """The ledger moved between our reading and our writing."""
+
+
+class Crashed(RuntimeError):
+    """A process of ours ended as none of the contract does. No `EvergreenError`: retried once, as any crash is."""
 
 
 class NothingToDo(EvergreenError):

@@ -118,7 +118,7 @@ class Faults:
 
     def set(self, **rule: Any) -> None:
         """Put a rule in force."""
-        fault_proxy.ask(self.control, **rule)
+        fault_proxy.ask(self.control, rule)
 
     @property
     def count(self) -> int:

@@ -64,6 +64,31 @@ def test_environments_hold_no_secret(name: str) -> None:
         assert not re.search(r"://[^/]*:[^/]*@", str(value)), variable
 
 
+def test_a_lost_heartbeat_is_noticed_within_a_minute() -> None:
+    """The timeout counts from the last heartbeat, which may be two intervals old when the process is killed."""
+    told = SERVICES["airflow-scheduler"]["environment"]
+    timeout = int(told["AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT"])
+    looked = int(told["AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL"])
+    assert timeout + looked + 2 * int(told["AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL"]) < 60
+
+
+def test_stopping_the_stack_keeps_its_volumes() -> None:
+    recipe = re.search(r"^stack-down:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert recipe
+    assert " down" in recipe[1]
+    assert not {"-v", "--volumes", "prune", "rm"} & set(recipe[1].split())
+
+
+def test_the_gpu_image_differs_in_xgboosts_wheel_alone() -> None:
+    cpu, gpu = (
+        set(re.findall(r"^([a-z0-9.-]+==\S+)", (ROOT / f"requirements-{name}.lock").read_text(), re.MULTILINE))
+        for name in ("tasks", "tasks-gpu")
+    )
+    (ours,), (theirs,) = cpu - gpu, gpu - cpu
+    assert (ours.split("==")[0], theirs.split("==")[0]) == ("xgboost-cpu", "xgboost")
+    assert ours.split("==")[1] == theirs.split("==")[1]
+
+
 def test_docker_is_within_reach_of_who_starts_tasks_alone() -> None:
     holders = [name for name, service in SERVICES.items() if "docker.sock" in str(service.get("volumes"))]
     assert holders == ["docker-proxy"]

@@ -23,8 +23,7 @@ from pipelines.cli import (
     watch,
     work,
 )
-from pipelines.errors import EvergreenError
-from pipelines.runs.apart import Crashed
+from pipelines.errors import Crashed, EvergreenError
 
 app = typer.Typer(
     name="evergreen",

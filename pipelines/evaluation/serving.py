@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.settings import PROJECT
-from pipelines.errors import shorten
+from pipelines.errors import Crashed, shorten
 from pipelines.evaluation.metrics import rounded
 from pipelines.storage import files
 
@@ -59,6 +60,9 @@ def measure(model: Path, signature: Path, sha256: str, rows: pa.Table, expected:
     """Have a fresh process verify `model` against `sha256`, load it and score `rows`, repeated to ten thousand.
 
     `expected` are the float32 scores (n,) or (n, k) that this process gave `rows`.
+
+    Raises:
+        Crashed: that process was killed, which says nothing of the model.
     """
     megabytes = rounded(model.stat().st_size / 1e6) or 0.0
     with tempfile.TemporaryDirectory(prefix="serving-") as scratch:
@@ -117,6 +121,11 @@ def _ask(folder: Path) -> tuple[dict[str, Any], str]:
         )
     except subprocess.TimeoutExpired:
         return {}, f"it gave no answer within {SECONDS} s"
+    if done.returncode == -signal.SIGKILL:
+        raise Crashed(
+            "the process that was to serve the model was killed, as a system that runs out of memory does; "
+            "give it more memory and try again"
+        )
     if done.returncode != 0:
         told = (done.stderr.strip() or done.stdout.strip()).rpartition("\n")[2]
         ended = f"ended by signal {-done.returncode}" if done.returncode < 0 else f"exit code {done.returncode}"

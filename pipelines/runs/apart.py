@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.settings import PROJECT, Settings, child_environment
-from pipelines.errors import EvergreenError, GateRefusal, InputError, NothingToDo, PassingFault
+from pipelines.errors import Crashed, EvergreenError, GateRefusal, InputError, NothingToDo, PassingFault
 
 if TYPE_CHECKING:
     from pipelines.stages.context import StageResult
@@ -30,10 +30,6 @@ _PR_SET_PDEATHSIG = 1
 _ERRORS: dict[int, type[EvergreenError]] = {
     int(kind.exit_code): kind for kind in (InputError, GateRefusal, PassingFault, NothingToDo)
 }
-
-
-class Crashed(RuntimeError):
-    """A stage's process ended as none of the contract does. No `EvergreenError`: retried once, as any crash is."""
 
 
 def wanted(root: Path, stage: str) -> bool:

@@ -123,8 +123,8 @@ def _pace() -> Sections:
             "scheduler_idle_sleep_time": "0.2",
             "scheduler_heartbeat_sec": "2",
             "job_heartbeat_sec": "2",
-            # A task whose process was killed is noticed after this long instead of five minutes.
-            "task_instance_heartbeat_timeout": "60",
+            # A task whose process was killed is noticed within a minute, its last heartbeat included, instead of five.
+            "task_instance_heartbeat_timeout": "45",
             "task_instance_heartbeat_timeout_detection_interval": "5",
             "orphaned_tasks_check_interval": "30",
             "enable_health_check": "False",

@@ -25,6 +25,13 @@ Say = Callable[[str], None]
 T = TypeVar("T")
 ROLES = {"airflow": ("airflow",), "mlflow": ("mlflow", "mlflow_auth")}
 BUCKETS = ("evergreen-lake", "evergreen-store", "evergreen-predictions", "evergreen-mlflow")
+# Whoever is killed while uploading in parts leaves them behind: MLflow, which knows no way to abort them later.
+ABORT_UPLOADS = {
+    "ID": "abort-unfinished-uploads",
+    "Status": "Enabled",
+    "Filter": {"Prefix": ""},
+    "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
+}
 PATIENCE_SECONDS = 60.0
 TIMEOUT = 15.0
 
@@ -54,7 +61,7 @@ def postgres(secrets: Path, host: str, say: Say, port: int = 5432) -> None:
 
 
 def s3(settings: Settings, say: Say) -> None:
-    """The buckets.
+    """The buckets; a new one has the server abort uploads that are unfinished after a day, where it knows how to.
 
     Raises:
         ConfigError: our keys may not make them.
@@ -71,7 +78,17 @@ def s3(settings: Settings, say: Say) -> None:
         if name not in there:
             with opened.asking(S3Place(name, "")):
                 opened.client.create_bucket(Bucket=name)
+            _tidied(opened, name, say)
         say(f"s3: bucket {name}")
+
+
+def _tidied(opened: S3, name: str, say: Say) -> None:
+    rules = {"Rules": [ABORT_UPLOADS]}
+    try:
+        with opened.asking(S3Place(name, "")):
+            opened.client.put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration=rules)
+    except ConfigError:
+        say(f"s3: bucket {name} keeps unfinished uploads: this server has no rules that abort them")
 
 
 def mlflow(secrets: Path, address: str, say: Say) -> None:

@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from fake_engine import FakeEngine
 
 from pipelines.config.settings import Runtime, Settings
 from pipelines.errors import ConfigError
@@ -26,6 +27,20 @@ def test_with_an_image_and_no_engine_auto_is_the_process(settings: Settings, tmp
     monkeypatch.setenv("EVERGREEN_TASK_IMAGE", "evergreen-tasks:local")
     monkeypatch.setenv("EVERGREEN_DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     assert chosen() is Runtime.PROCESS
+
+
+@pytest.mark.parametrize(("image", "taken"), [("evergreen-tasks:local", "docker"), ("evergreen-tasks:gone", "process")])
+def test_auto_is_docker_where_the_engine_has_the_image(
+    settings: Settings, tmp_path: Path, monkeypatch, image: str, taken: str
+) -> None:
+    import evergreen_runtime
+
+    with FakeEngine(tmp_path / "engine.sock").running() as engine:
+        monkeypatch.setenv("EVERGREEN_TASK_IMAGE", image)
+        monkeypatch.setenv("EVERGREEN_DOCKER_HOST", engine.url)
+        engine.on("GET", "/evergreen-tasks%3Alocal/json", (200, {"Id": "sha256:abc"}))
+        evergreen_runtime._there.cache_clear()
+        assert evergreen_runtime.chosen().value == taken
 
 
 def test_an_engine_that_does_not_answer_is_not_waited_for(settings: Settings, tmp_path: Path, monkeypatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 from stack.machine import probes
@@ -10,6 +11,7 @@ from stack.machine.place import timed, wait_for
 from stack.machine.stack import Stack
 
 MODEL, STORE = "kept", "evergreen-store"
+BATCH = 1000  # so many S3 deletes at once
 
 
 def test_wiped_and_restored_it_reproduces(stack: Stack, tmp_path: Path) -> None:
@@ -25,12 +27,13 @@ def test_wiped_and_restored_it_reproduces(stack: Stack, tmp_path: Path) -> None:
         stack.docker.docker("stop", "--time", "5", ledger)
         stack.in_volumes(f"import shutil; shutil.rmtree('/ledgers/{MODEL}.git')")
         stack.forget()
-        for key in objects:
-            stack.machine.s3().delete_object(Bucket=STORE, Key=key)
+        for at in range(0, len(objects), BATCH):
+            batch = {"Objects": [{"Key": key} for key in objects[at : at + BATCH]]}
+            stack.machine.s3().delete_objects(Bucket=STORE, Delete=batch)
         assert probes.keys(stack.machine, STORE) == []
     with timed("restore"):
-        for key in objects:
-            stack.machine.s3().upload_file(str(tmp_path / key), STORE, key)
+        with ThreadPool(8) as pool:
+            pool.map(lambda key: stack.machine.s3().upload_file(str(tmp_path / key), STORE, key), objects)
         evergreen = ["restore", f"/evergreen/backup/{MODEL}.bundle", "--root", "/ledgers"]
         stack.in_volumes(f"import sys; sys.argv[1:] = {evergreen!r}; from pipelines.cli.main import main; main()")
         stack.docker.docker("start", ledger)
@@ -47,7 +50,8 @@ def test_wiped_and_restored_it_reproduces(stack: Stack, tmp_path: Path) -> None:
 def saved(stack: Stack, folder: Path) -> list[str]:
     """The objects of the DVC remote, copied into a folder."""
     keys = probes.keys(stack.machine, STORE)
-    for key in keys:
-        (folder / key).parent.mkdir(parents=True, exist_ok=True)
-        stack.machine.s3().download_file(STORE, key, str(folder / key))
+    for parent in {(folder / key).parent for key in keys}:
+        parent.mkdir(parents=True, exist_ok=True)
+    with ThreadPool(8) as pool:
+        pool.map(lambda key: stack.machine.s3().download_file(STORE, key, str(folder / key)), keys)
     return keys

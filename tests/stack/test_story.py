@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
+import urllib.error
+import urllib.request
+from concurrent.futures import Future
+from typing import Any
 
 import pytest
 from stack.machine import probes
+from stack.machine.embedded import AS_OF, Embedded
 from stack.machine.models import FLIGHTS_FIRST, FLIGHTS_LAST
 from stack.machine.place import say, timed
 from stack.machine.stack import Retrained, Stack
 
-AS_OF = "2013-03-31"
 LIMIT = 90.0
 STAGES = ("snapshot", "validate", "features", "train", "evaluate", "register", "promote")
 
@@ -67,38 +67,49 @@ def test_nothing_is_left_in_the_engine(stack: Stack, story: Retrained) -> None:
 
 
 def test_it_reproduces_from_s3_alone(stack: Stack, story: Retrained) -> None:
+    stack.forget()
+    stack.machine.faults.set("pass")
     with timed("evergreen reproduce"):
-        verdict = json.loads(stack.task("reproduce", "flights", "1", "--json").strip().splitlines()[-1])
+        verdict = said(stack.task("reproduce", "flights", "1", "--json"))
     assert verdict["identical"], verdict
     assert verdict["code_changed"] == []
+    assert stack.machine.faults.counts()["requests"] > 100, "the bytes were not fetched from S3"
 
 
-def test_the_embedded_runtime_makes_the_same_model(stack: Stack, story: Retrained, tmp_path: Path) -> None:
-    """The same days through `evergreen ingest` and `evergreen run` in this machine's own environment."""
-    env = {key: value for key, value in os.environ.items() if not key.startswith(("EVERGREEN_", "AIRFLOW", "DOCKER"))}
-    env |= {
-        "EVERGREEN_HOME": str(tmp_path),
-        "EVERGREEN_LAKE": str(stack.models.lake),
-        "EVERGREEN_MODELS": str(stack.models.folder),
-    }
+def test_a_night_writes_its_predictions_to_s3(stack: Stack, story: Retrained) -> None:
+    for command in ("score", "monitor"):
+        said(stack.task(command, "flights", "--date", "2013-04-01", "--json"))
+    assert probes.keys(stack.machine, "evergreen-predictions")
 
-    def evergreen(*words: str) -> str:
-        argv = [str(Path(sys.executable).with_name("evergreen")), *words]
-        done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=600, check=False)
-        assert done.returncode == 0, done.stderr[-2000:]
-        return done.stdout
 
-    with timed("embedded: ingest"):
-        evergreen("ingest", "flights", "--from", str(FLIGHTS_FIRST), "--to", str(FLIGHTS_LAST))
-    with timed("embedded: run"):
-        report = json.loads(evergreen("run", "flights", "--as-of", AS_OF, "--json").strip().splitlines()[-1])
-    for name, step in report["steps"].items():
+def test_the_doctor_finds_nothing_wrong(stack: Stack, story: Retrained) -> None:
+    """As a stage sees the stack; what is wrong would be its exit code."""
+    report = said(stack.task("doctor", "--json"))
+    names = {line["name"] for line in report["checks"]}
+    assert report["exit_code"] == 0
+    assert {"lake", "DVC remote", "predictions", "ledgers", "MLflow"} <= names
+
+
+@pytest.mark.parametrize(("host", "status"), [("127.0.0.1", 401), ("evil.example", 403)])
+def test_mlflow_answers_neither_strangers_nor_foreign_hosts(stack: Stack, host: str, status: int) -> None:
+    request = urllib.request.Request(f"{stack.mlflow}/api/2.0/mlflow/experiments/search?max_results=1")
+    request.add_header("Host", host)
+    with pytest.raises(urllib.error.HTTPError) as refused, urllib.request.urlopen(request, timeout=20):
+        pass
+    assert refused.value.code == status
+
+
+def test_the_embedded_runtime_makes_the_same_model(stack: Stack, story: Retrained, embedded: Future[Embedded]) -> None:
+    alone = embedded.result(600)
+    for name, seconds in alone.steps.items():
         start, end = story.spans[name]
-        say(f"{name}: {step['seconds']:.1f} s embedded, {(end - start).total_seconds():.1f} s in the stack")
-    ledger = tmp_path / "ledger" / "flights.git"
-    told = subprocess.run(
-        ["git", "-C", str(ledger), "show", "champion:champion.json"], capture_output=True, text=True, check=True
-    )
+        say(f"{name}: {seconds:.1f} s embedded, {(end - start).total_seconds():.1f} s in the stack")
     champion = probes.champion(stack.compose, "flights")
     assert champion is not None
-    assert json.loads(told.stdout)["model_sha256"] == champion["model_sha256"]
+    assert alone.model_sha256 == champion["model_sha256"]
+
+
+def said(output: str) -> dict[str, Any]:
+    """What a command with `--json` has said last."""
+    found: dict[str, Any] = json.loads(output.strip().splitlines()[-1])
+    return found

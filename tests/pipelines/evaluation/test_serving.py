@@ -1,5 +1,7 @@
 """A model in a fresh process: what it says there, and what becomes of one that cannot be served."""
 
+import signal
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ from feature_tables import make, params
 
 from pipelines.engines import example
 from pipelines.engines.matrix import predict
+from pipelines.errors import Crashed
 from pipelines.evaluation import serving
 from pipelines.evaluation.sampling import sample
 from pipelines.stages import train
@@ -68,6 +71,13 @@ def test_training_writes_an_example_and_a_changed_model_does_not_repeat_it(train
 def test_a_process_that_hangs_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr(serving, "SECONDS", 0.001)
     assert serving._ask(tmp_path)[1] == "it gave no answer within 0.001 s"
+
+
+def test_a_killed_process_is_no_verdict_on_the_model(monkeypatch, tmp_path):
+    killed = subprocess.CompletedProcess([], -signal.SIGKILL, "", "")
+    monkeypatch.setattr(serving.subprocess, "run", lambda *_, **__: killed)
+    with pytest.raises(Crashed, match="runs out of memory"):
+        serving._ask(tmp_path)
 
 
 def test_scores_of_another_shape_or_no_numbers_all_differ(tmp_path):

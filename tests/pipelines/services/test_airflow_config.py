@@ -43,6 +43,15 @@ def test_loopback_only_and_no_examples(settings: Settings) -> None:
     assert config["core"]["parallelism"] == "4"
 
 
+def test_a_lost_heartbeat_is_noticed_within_a_minute(settings: Settings) -> None:
+    airflow_config.write(settings)
+    config = read(settings)
+    waited = sum(
+        int(config["scheduler"][f"task_instance_heartbeat_timeout{part}"]) for part in ("", "_detection_interval")
+    )
+    assert waited + 2 * int(config["workers"]["min_heartbeat_interval"]) < 60
+
+
 def test_a_percent_sign_in_a_path_survives(settings: Settings, tmp_path: Path) -> None:
     odd = replace(settings, home=tmp_path / "100%s home")
     airflow_config.write(odd)

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from botocore.exceptions import ClientError
 from buckets import Buckets
 
 from pipelines.errors import ConfigError, PassingFault
@@ -106,6 +108,17 @@ def test_buckets_are_made_once(buckets: Buckets) -> None:
     there = {bucket["Name"] for bucket in buckets.s3.client.list_buckets()["Buckets"]}
     assert set(stack_init.BUCKETS) <= there
     assert len(said) == 2 * len(stack_init.BUCKETS)
+    for name in stack_init.BUCKETS:
+        (rule,) = buckets.s3.client.get_bucket_lifecycle_configuration(Bucket=name)["Rules"]
+        assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+
+
+def test_a_server_without_such_rules_still_gets_its_buckets(buckets: Buckets, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = ClientError({"Error": {"Code": "NotImplemented"}}, "PutBucketLifecycleConfiguration")
+    client = Mock(put_bucket_lifecycle_configuration=Mock(side_effect=refused))
+    said: list[str] = []
+    stack_init._tidied(replace(buckets.s3, client=client), "x", said.append)
+    assert "keeps unfinished uploads" in said[0]
 
 
 def test_s3_that_stays_away_is_a_passing_fault(buckets: Buckets, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,10 +49,14 @@ class Client(Airflow):
         state = self.ended(dag, run, seconds)
         assert state == "success", self.failure(dag, run)
 
+    def pause(self, dag: str, paused: bool = True) -> None:
+        """Let a DAG's schedule rest, or go on."""
+        self._ask("PATCH", f"/dags/{quote(dag)}", {"is_paused": paused})
+
     def failure(self, dag: str, run: str) -> str:
         """What the failed tasks of a run have said last."""
         failed = [task for task in self.tasks(dag, run) if task.state == "failed"]
-        logs = [f"{task.name}: {self.log(dag, run, task.name, task.attempt)[-2500:]}" for task in failed]
+        logs = [f"{task.name}: {self.text_of(dag, run, task.name, task.attempt)[-2500:]}" for task in failed]
         return f"{dag} {run} failed\n" + "\n".join(logs)
 
     def task(self, dag: str, run: str, name: str) -> Task:
@@ -67,7 +71,7 @@ class Client(Airflow):
             if row["start_date"] and row["end_date"]
         }
 
-    def log(self, dag: str, run: str, task: str, attempt: int = 1) -> str:
+    def text_of(self, dag: str, run: str, task: str, attempt: int = 1) -> str:
         """The log of one try, as text."""
         path = f"{_run(dag, run)}/taskInstances/{quote(task)}/logs/{attempt}?full_content=true"
         return json.dumps(self._ask("GET", path, none_on=404) or {}, ensure_ascii=False)
@@ -75,7 +79,7 @@ class Client(Airflow):
     def logs(self, dag: str, run: str) -> str:
         """The logs of all tries of all tasks."""
         tries = [(task.name, attempt) for task in self.tasks(dag, run) for attempt in range(1, task.attempt + 1)]
-        return "\n".join(self.log(dag, run, *each) for each in tries)
+        return "\n".join(self.text_of(dag, run, *each) for each in tries)
 
     def xcoms(self, dag: str, run: str) -> dict[str, Any]:
         """What each task has returned."""

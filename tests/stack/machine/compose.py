@@ -7,7 +7,7 @@ that pass TCP on to the real servers of the host.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +21,32 @@ SCRIPT = "/forwarder.py"
 
 def stand_in(image: str, port: int, upstream: str, networks: list[str]) -> dict[str, Any]:
     """The service that listens on `port` and passes on to `upstream`; `outside` is how it reaches the host."""
-    check = ["CMD", "python3", SCRIPT, "--check", str(port)]
+    check = ["CMD", "bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{port}"]
     return {
         "image": image,
         "entrypoint": ["python3", "-u", SCRIPT],
         "command": [str(port), upstream],
         "user": "65534:65534",
-        "healthcheck": {"test": check, "interval": "2s", "timeout": "5s", "retries": 30},
+        "healthcheck": {"test": check, "interval": "3s", "timeout": "5s", "retries": 30},
         "volumes": [f"{forwarder.__file__}:{SCRIPT}:ro"],
         "networks": [*networks, "outside"],
     }
+
+
+def impatient() -> dict[str, Any]:
+    """Health checks for a machine that is waited for: what depends on a service starts soon after it is up."""
+    probed = (
+        "ledger",
+        "mlflow",
+        "docker-proxy",
+        "airflow-api",
+        "airflow-dags",
+        "airflow-scheduler",
+        "airflow-triggerer",
+    )
+    often = {"interval": "3s", "retries": 120}
+    worker = {"interval": "10s", "retries": 20, "start_period": "5s"}
+    return {name: {"healthcheck": often} for name in probed} | {"airflow-worker": {"healthcheck": worker}}
 
 
 @dataclass(frozen=True)
@@ -96,7 +112,9 @@ class Compose:
         with timed("compose down"):
             for left in tasks(self.docker):
                 self.docker.docker("rm", "--force", left.id)
-            self._compose("down", "--volumes", "--remove-orphans", "--timeout", "3", timeout=300)
+            # Of every profile: one that a test has chosen may have left its services.
+            everything = replace(self, profiles=("celery",))
+            everything._compose("down", "--volumes", "--remove-orphans", "--timeout", "3", timeout=300)
 
     def run(self, service: str, *argv: str, seconds: float = 300) -> str:
         """Run a command in a fresh container of a service."""

@@ -2,8 +2,8 @@
 
     python fault_proxy.py --listen 10.213.0.1:9000 --upstream 10.213.0.1:7480 --control 127.0.0.1:9001
 
-Every connection carries one request: the proxy asks both sides to close after it. A rule decides what becomes of a
-request that matches it; the control port takes one JSON line and answers with one.
+Every connection carries one request: the proxy asks both sides to close after it. Rules decide what becomes of a
+request, the first that takes it; the control port takes one JSON line, the list of rules, and answers with one.
 
 | mode | a matching request |
 |---|---|
@@ -57,40 +57,55 @@ class Rule:
 
 @dataclass
 class State:
-    """The rule in force, and what has happened since it was set."""
+    """The rules in force, and what has happened since they were set: `given` counts each rule's faults."""
 
-    rule: Rule = field(default_factory=Rule)
+    rules: tuple[Rule, ...] = ()
     since: float = field(default_factory=time.monotonic)
-    chance: random.Random = field(default_factory=random.Random)
+    chances: tuple[random.Random, ...] = ()
+    given: list[int] = field(default_factory=list)
     requests: int = 0
-    faults: int = 0
     holding: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def set(self, rule: Rule) -> None:
-        """Put `rule` in force; whoever is held goes on."""
-        self.rule, self.since, self.chance = rule, time.monotonic(), random.Random(rule.seed)  # noqa: S311
-        self.requests = self.faults = 0
+    def set(self, rules: tuple[Rule, ...]) -> None:
+        """Put `rules` in force; whoever is held goes on."""
+        self.rules, self.since = rules, time.monotonic()
+        self.chances = tuple(random.Random(rule.seed) for rule in rules)  # noqa: S311
+        self.requests, self.given = 0, [0] * len(rules)
         self.changed.set()
         self.changed = asyncio.Event()
 
-    def verdict(self, method: str, path: str) -> str:
-        """The mode for this request, which is counted."""
+    def verdict(self, method: str, path: str) -> Rule:
+        """The rule that takes this request, which is counted."""
         self.requests += 1
-        rule = self.rule
-        over = rule.seconds and time.monotonic() - self.since > rule.seconds
-        spent = rule.limit and self.faults >= rule.limit
-        other = (rule.method and rule.method != method) or not re.search(rule.path, path)
-        if rule.mode == "pass" or over or spent or other or self.chance.random() >= rule.share:
-            return "pass"
-        self.faults += 1
-        return rule.mode
+        for number, rule in enumerate(self.rules):
+            spent = rule.limit and self.given[number] >= rule.limit
+            other = (rule.method and rule.method != method) or not re.search(rule.path, path)
+            if rule.mode == "pass" or self.over(rule) or spent or other:
+                continue
+            if self.chances[number].random() < rule.share:
+                self.given[number] += 1
+                return rule
+        return Rule()
+
+    def over(self, rule: Rule) -> bool:
+        """Whether its time has passed."""
+        return bool(rule.seconds) and time.monotonic() - self.since > rule.seconds
 
     def dark(self) -> bool:
         """Whether a blackout without conditions is on: not even connections that exist go on then."""
-        rule = self.rule
-        everything = rule.mode == "blackout" and not rule.method and not rule.path
-        return everything and not (rule.seconds and time.monotonic() - self.since > rule.seconds)
+        everything = [rule for rule in self.rules if rule.mode == "blackout" and not rule.method and not rule.path]
+        return any(not self.over(rule) for rule in everything)
+
+    def counts(self) -> dict[str, Any]:
+        """What has happened, for the control port."""
+        modes = [rule.mode for rule in self.rules]
+        return {
+            "requests": self.requests,
+            "faults": sum(self.given),
+            "by_mode": dict(zip(modes, self.given, strict=True)),
+            "holding": self.holding,
+        }
 
 
 @dataclass
@@ -115,13 +130,13 @@ class Proxy:
             writer.close()
 
     async def control(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """A JSON object sets the rule, `{}` sets none; the answer tells the rule and the counts."""
+        """A list of JSON objects sets the rules, `[]` leaves them; the answer tells rules and counts."""
         line = await reader.readline()
-        given: dict[str, Any] = json.loads(line or b"{}")
+        given: list[dict[str, Any]] = json.loads(line or b"[]")
         if given:
-            self.state.set(Rule(**given))
-        counts = {name: getattr(self.state, name) for name in ("requests", "faults", "holding")}
-        writer.write(json.dumps({"rule": asdict(self.state.rule), **counts}).encode() + b"\n")
+            self.state.set(tuple(Rule(**rule) for rule in given))
+        rules = [asdict(rule) for rule in self.state.rules]
+        writer.write(json.dumps({"rules": rules, **self.state.counts()}).encode() + b"\n")
         await writer.drain()
         writer.close()
 
@@ -133,16 +148,15 @@ class Proxy:
                 raise
             return  # a health check: connected, asked nothing, gone
         method, path, _ = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ", 2)
-        mode = self.state.verdict(method, path)
-        if mode == "hold":
+        rule = self.state.verdict(method, path)
+        if rule.mode == "hold":
             await self._hold(writer)
-            mode = "pass"
-        if mode == "blackout":
+        if rule.mode == "blackout":
             reset(writer)
-        elif mode == "error":
-            await refuse(reader, writer, head, self.state.rule.status)
+        elif rule.mode == "error":
+            await refuse(reader, writer, head, rule.status)
         else:
-            await self._forward(reader, writer, head, mode)
+            await self._forward(reader, writer, head, rule)
 
     async def _hold(self, writer: asyncio.StreamWriter) -> None:
         changed = self.state.changed
@@ -155,31 +169,31 @@ class Proxy:
             self.state.holding -= 1
 
     async def _forward(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: bytes, mode: str
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: bytes, rule: Rule
     ) -> None:
         theirs, ours = await asyncio.open_connection(self.host, self.port, limit=HEAD_LIMIT)
         try:
             ours.write(closing(head))
             sending = asyncio.ensure_future(self._pipe(reader, ours))
             try:
-                await self._answer(theirs, writer, mode)
+                await self._answer(theirs, writer, rule)
             finally:
                 sending.cancel()
                 await asyncio.gather(sending, return_exceptions=True)
         finally:
             ours.close()
 
-    async def _answer(self, theirs: asyncio.StreamReader, writer: asyncio.StreamWriter, mode: str) -> None:
+    async def _answer(self, theirs: asyncio.StreamReader, writer: asyncio.StreamWriter, rule: Rule) -> None:
         head = await theirs.readuntil(b"\r\n\r\n")
         while head.startswith(b"HTTP/1.1 100"):
             writer.write(head)
             await writer.drain()
             head = await theirs.readuntil(b"\r\n\r\n")
-        if mode == "reset":
+        if rule.mode == "reset":
             reset(writer)
             return
         writer.write(closing(head))
-        await self._pipe(theirs, writer, self.state.rule.upto if mode == "truncate" else None)
+        await self._pipe(theirs, writer, rule.upto if rule.mode == "truncate" else None)
 
     async def _pipe(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, upto: int | None = None) -> None:
         while chunk := await source.read(CHUNK if upto is None else min(CHUNK, upto)):
@@ -233,12 +247,12 @@ async def main(listen: tuple[str, int], upstream: tuple[str, int], control: tupl
         await server.serve_forever()
 
 
-def ask(control: tuple[str, int], **rule: Any) -> dict[str, Any]:
-    """Put a rule in force (none named: leave it) and return the rule and the counts."""
-    unknown = set(rule) - {item.name for item in fields(Rule)}
+def ask(control: tuple[str, int], *rules: dict[str, Any]) -> dict[str, Any]:
+    """Put rules in force (none: leave those that are) and return rules and counts."""
+    unknown = {name for rule in rules for name in rule} - {item.name for item in fields(Rule)}
     assert not unknown, f"a rule has no {unknown}"
     with socket.create_connection(control, timeout=10) as line:
-        line.sendall(json.dumps(rule).encode() + b"\n")
+        line.sendall(json.dumps(rules).encode() + b"\n")
         with line.makefile("rb") as answer:
             found: dict[str, Any] = json.loads(answer.readline())
             return found

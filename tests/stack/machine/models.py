@@ -20,8 +20,10 @@ from pipelines.demo import lake as demo
 
 DAYS = 60
 FLIGHTS_FIRST, FLIGHTS_LAST = date(2013, 1, 1), date(2013, 4, 30)
-# Enough boosting rounds for half a minute of training on one core: time to aim.
-SLOW_ROUNDS = 20_000
+# Enough boosting rounds for a quarter of a minute of training on one core: time to aim.
+SLOW_ROUNDS = 10_000
+# What the slow model asks for in training; its live container is held against it.
+CPUS, MEMORY_GIB, PIDS = 1.5, 3, 300
 ROGUE = '''
 """A model whose author tries what a task must not be able to do, and reports what came of it."""
 
@@ -137,7 +139,9 @@ def _plain(_: TinyModel) -> None:
 def _slow(tiny: TinyModel) -> None:
     tiny.edit("rounds: 60", f"rounds: {SLOW_ROUNDS}")
     tiny.edit("early_stopping_rounds: 10", "early_stopping_rounds: 10000")
-    tiny.edit("learning_rate: 0.15", "learning_rate: 0.0005")
+    tiny.edit("learning_rate: 0.15", "learning_rate: 0.001")
+    limits = f"cpus: {CPUS}, memory: {MEMORY_GIB}GiB, pids: {PIDS}"
+    tiny.edit("promotion: auto", f"resources: {{train: {{{limits}}}}}\npromotion: auto")
     # One challenger a day follows the other here: each is to be promoted.
     tiny.edit("margin: 0.02, min_rows: 100", "margin: 10, min_rows: 100")
 

@@ -12,8 +12,10 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,6 +58,12 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float, poll: floa
     return found
 
 
+def beside(*jobs: Callable[[], Any]) -> list[Any]:
+    """What these return, run at once to the end of the slowest; raises what one of them raised."""
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        return [done.result() for done in [pool.submit(job) for job in jobs]]
+
+
 def free_port() -> int:
     """A port that nothing uses on any address."""
     with socket.socket() as probe:
@@ -93,14 +101,17 @@ class Keeper:
 
     root: Path
     _running: dict[str, Record] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self, name: str, argv: Sequence[str | Path], env: Mapping[str, str] | None = None) -> Record:
         """Start `argv` in a session of its own, its output in `logs/<name>.log`."""
         log = self.root / "logs" / f"{name}.log"
         words = [str(word) for word in argv]
-        self._running[name] = processes.start(name, words, {**os.environ, **(env or {})}, log, self.root)
-        self._save()
-        return self._running[name]
+        started = processes.start(name, words, {**os.environ, **(env or {})}, log, self.root)
+        with self._lock:
+            self._running[name] = started
+            self._save()
+        return started
 
     def alive(self, name: str) -> bool:
         """Whether that server still runs."""

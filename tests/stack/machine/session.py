@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 from stack.machine import fault_proxy, packages, place
 from stack.machine.ceph import Ceph
 from stack.machine.dockerd import Dockerd
-from stack.machine.place import GATEWAY, Keeper, free_port, listening, wait_for
+from stack.machine.place import GATEWAY, Keeper, beside, free_port, listening, wait_for
 from stack.machine.postgres import Postgres, Redis
 
 from pipelines.services import stack_secrets
@@ -52,10 +52,14 @@ class Faults:
 
     def set(self, mode: str, **rule: Any) -> None:
         """Put a rule in force; see `fault_proxy.Rule`."""
-        fault_proxy.ask(("127.0.0.1", self.control), mode=mode, **rule)
+        self.set_all([{"mode": mode, **rule}])
+
+    def set_all(self, rules: Sequence[dict[str, Any]]) -> None:
+        """Put several in force at once: a request meets the first that wants it."""
+        fault_proxy.ask(("127.0.0.1", self.control), *rules)
 
     def counts(self) -> dict[str, Any]:
-        """Requests seen, faults given and requests held since the rule was set."""
+        """Requests seen, faults given (all, and by mode) and requests held since the rules were set."""
         return fault_proxy.ask(("127.0.0.1", self.control))
 
     @contextmanager
@@ -80,25 +84,35 @@ class Machine:
     redis: Redis
     keys: Keys
     secrets: dict[str, str] = field(repr=False)
+    _clients: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def s3(self, endpoint: str = "") -> Any:
-        """A client of S3, past the fault proxy unless `endpoint` says otherwise."""
+        """A client of S3 that threads may share, past the fault proxy unless `endpoint` says otherwise."""
+        where = endpoint or self.ceph.endpoint
+        if where not in self._clients:
+            self._clients[where] = self._client(where)
+        return self._clients[where]
+
+    def _client(self, endpoint: str) -> Any:
         import boto3
         from botocore.config import Config
 
         return boto3.client(
             "s3",
-            endpoint_url=endpoint or self.ceph.endpoint,
+            endpoint_url=endpoint,
             aws_access_key_id=self.keys.key,
             aws_secret_access_key=self.keys.secret,
             region_name="us-east-1",
-            config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
+            config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, max_pool_connections=16),
         )
 
 
 @contextmanager
-def running(root: Path) -> Iterator[Machine]:
-    """The machine, from its packages to the last server; everything is stopped at the end, by process id."""
+def running(root: Path, prepare: Callable[[Dockerd], None]) -> Iterator[Machine]:
+    """The machine, from its packages to the last server; everything is stopped at the end, by process id.
+
+    `prepare` has the engine to itself while the other servers start.
+    """
     with ExitStack() as stack:
         stack.enter_context(place.alone(root))
         packages.install()
@@ -110,11 +124,17 @@ def running(root: Path) -> Iterator[Machine]:
         docker.start()
         stack.callback(docker.clear)
         secrets = canaries(root / "secrets")
-        ceph.start()
         keys = Keys(secrets["s3-access-key"], secrets["s3-secret-key"])
-        ceph.user("evergreen", keys.key, keys.secret)
-        postgres.start(secrets["postgres"])
-        redis.start(secrets["redis"])
+
+        def storage() -> None:
+            ceph.start()
+            ceph.user("evergreen", keys.key, keys.secret)
+
+        def databases() -> None:
+            postgres.start(secrets["postgres"])
+            redis.start(secrets["redis"])
+
+        beside(storage, databases, lambda: prepare(docker))
         yield Machine(keeper, docker, ceph, Faults.start(keeper, ceph), postgres, redis, keys, secrets)
 
 

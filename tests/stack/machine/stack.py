@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from multiprocessing.pool import ThreadPool
 from typing import Any
 
 from stack.machine import images
 from stack.machine.airflow_client import Client
-from stack.machine.compose import Compose, Container, stand_in, tasks, written
+from stack.machine.compose import Compose, Container, impatient, stand_in, tasks, written
 from stack.machine.dockerd import Dockerd
-from stack.machine.models import Models
+from stack.machine.models import FLIGHTS_FIRST, FLIGHTS_LAST, VARIANTS, Models
 from stack.machine.models import files as lake_files
 from stack.machine.place import GATEWAY, free_port, timed, wait_for
 from stack.machine.session import Machine
@@ -52,6 +53,19 @@ class Stack:
     _ingested: set[str] = field(default_factory=set)
 
     @property
+    def mlflow(self) -> str:
+        """MLflow's published address."""
+        return f"http://127.0.0.1:{self.compose.variables['EVERGREEN_MLFLOW_PORT']}"
+
+    def take_in(self) -> None:
+        """Ask for all days of all models at once; `ingest` waits for one of them."""
+        spans = {name: (self.models.day(0), self.models.last) for name in VARIANTS}
+        spans["flights"] = (FLIGHTS_FIRST, FLIGHTS_LAST)
+        self.airflow.ready(*(f"{name}__ingest" for name in spans))
+        for name, (first, last) in spans.items():
+            self.airflow.trigger(f"{name}__ingest", "all", _span(first, last))
+
+    @property
     def docker(self) -> Dockerd:
         """The engine."""
         return self.machine.docker
@@ -66,7 +80,7 @@ class Stack:
         if model in self._ingested:
             return
         self.airflow.ready(f"{model}__ingest")
-        self.airflow.succeeds(f"{model}__ingest", "all", {"from": first.isoformat(), "to": last.isoformat()})
+        self.airflow.succeeds(f"{model}__ingest", "all", _span(first, last))
         self._ingested.add(model)
 
     def ready(self, model: str) -> None:
@@ -82,6 +96,8 @@ class Stack:
     def promoted(self, model: str, run: str) -> Retrained:
         """The promotion that a finished retraining has started, seen through."""
         dag = f"{model}__retrain"
+        told = f"no challenger was announced: {self.airflow.text_of(dag, run, 'evaluate')[-2500:]}"
+        assert self.airflow.announced(dag, run), told
         started = f"{dag} {run} has started a promotion"
         ((next_dag, next_run),) = wait_for(lambda: self.airflow.caused(dag, run), started, 300)
         assert next_dag == f"{model}__promote"
@@ -102,7 +118,7 @@ class Stack:
         def find() -> Container | None:
             return next((item for item in tasks(self.docker, model=model, stage=stage) if item.running), None)
 
-        found: Container = wait_for(find, f"a container of {model} {stage}", seconds, 0.1)
+        found: Container = wait_for(find, f"a container of {model} {stage}", seconds, 0.3)
         return found
 
     def said(self, container: Container) -> str:
@@ -112,7 +128,7 @@ class Stack:
     def training(self, model: str) -> Container:
         """The container that trains, once it is in the middle of it."""
         container = self.live(model, "train")
-        wait_for(lambda: "started" in self.said(container), f"{model} trains", 60, 0.1)
+        wait_for(lambda: "started" in self.said(container), f"{model} trains", 60, 0.3)
         return container
 
     def task(self, *argv: str, seconds: float = 600) -> str:
@@ -153,6 +169,10 @@ class Stack:
         return self.machine.postgres.query("mlflow", sql)
 
 
+def _span(first: date, last: date) -> dict[str, str]:
+    return {"from": first.isoformat(), "to": last.isoformat()}
+
+
 @contextmanager
 def up(machine: Machine, models: Models) -> Iterator[Stack]:
     """The project on the machine, healthy, with the lake on S3; containers, networks and volumes go at the end."""
@@ -179,18 +199,21 @@ def up(machine: Machine, models: Models) -> Iterator[Stack]:
         except AssertionError:
             compose.report()
             raise
-        with timed("lake on S3"):
-            for name in lake_files(models):
-                machine.s3().upload_file(str(models.lake / name), LAKE, name)
+        with timed("lake on S3"), ThreadPool(8) as pool:
+            pool.map(lambda name: machine.s3().upload_file(str(models.lake / name), LAKE, name), lake_files(models))
+        stack.take_in()
+        # What it starts once an hour would be taken for somebody's leftovers.
+        client.ready("evergreen__maintenance")
+        client.pause("evergreen__maintenance")
         yield stack
     finally:
         compose.down()
 
 
 def stand_ins(machine: Machine) -> dict[str, Any]:
-    """The three services whose images cannot be pulled."""
+    """The three services whose images cannot be pulled, and quicker looks at the others."""
     s3, postgres, redis = f"{GATEWAY}:{machine.faults.port}", machine.postgres, machine.redis
-    return {
+    return impatient() | {
         "s3": stand_in(images.BASE, 7070, s3, ["tasks", "control"]),
         "postgres": stand_in(images.BASE, 5432, f"{postgres.host}:{postgres.port}", ["control"]),
         "redis": stand_in(images.BASE, 6379, f"{redis.host}:{redis.port}", ["control"]),
