@@ -22,7 +22,7 @@ from pipelines.config import settings as configuration
 from pipelines.config.model import Model
 from pipelines.config.names import Promotion
 from pipelines.errors import EvergreenError, PassingFault
-from pipelines.ledger import approvals
+from pipelines.ledger import approvals, retrainings
 from pipelines.ledger.approvals import Answer
 from pipelines.ledger.git import Ledger
 
@@ -75,6 +75,9 @@ class ApprovalTask(ApprovalOperator):
             run_id, ledger = self._run(context)
             answer = self._answer(context, ledger, run_id, given)
             _patiently(lambda: approvals.record(ledger, answer))
+            if answer.verdict == "reject":
+                # `promote`, which notes what else is refused, is skipped now.
+                _patiently(lambda: retrainings.note(ledger, run_id, "refused", answer.sentence))
         except EvergreenError as error:
             raise _translated(error) from error
         self.log.info("run %s was %s", run_id, answer.sentence)

@@ -94,7 +94,8 @@ def _answer(model: str, run_id: str, verdict: Verdict, reason: str, who: str, as
     current, name, by = settings.load(), names.model_name(model), who or getpass.getuser()
     names.check_run_id(run_id)
     if not load_model(find_model(current.models, name)).approval.allows(by):
-        raise ConfigError(f"{by!r} is none of the approvers", where="approval.approvers", remedy="say --as NAME")
+        remedy = "ask one of them; who answers under another name on this machine says --as NAME"
+        raise ConfigError(f"{by!r} is none of the approvers", where="approval.approvers", remedy=remedy)
     ledger = Ledger.open(current, name)
     gates = approvals.gates_sha256(ledger, run_id)
     answer = approvals.Answer(run_id, gates, verdict, by, (by,), "command line", datetime.now(UTC), reason)

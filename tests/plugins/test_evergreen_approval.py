@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from support import write_tiny_model
 
 from pipelines.config.settings import Settings
-from pipelines.ledger import Ledger, approvals, decisions
+from pipelines.ledger import Ledger, approvals, decisions, retrainings
 
 ROOT = Path(__file__).parents[2]
 RUN, DRY = "2024-01-30-20260101T000000Z-abcdef", "2024-01-31-20260101T000000Z-abcdef"
@@ -120,5 +121,8 @@ def test_what_is_asked_and_what_each_answer_comes_to(ledger, approve) -> None:
         ("reject", "", "no answer within 2 hours"),
         ("reject", "ann", ""),
     ]
+    # Nobody else notes what a person, or silence, has refused.
+    (noted,) = retrainings.between(ledger, date(2024, 1, 1), date(2024, 1, 31))
+    assert (noted["run"], noted["outcome"]) == (RUN, "refused")
     newest = approvals.newest(ledger, RUN, approvals.gates_sha256(ledger, RUN))
     assert (newest.verdict, newest.names, newest.via) == ("approve", ("ann", "7"), "tiny__promote/r")
