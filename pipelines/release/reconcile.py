@@ -134,7 +134,7 @@ class _Reconciling:
             mend = (record.version, record.tag, record.model_sha256)
             self._found("edited", what, lambda: seen.mend(self.registry, self.ledger.model, *mend))
         if item.logged is not None and item.source != item.logged:
-            self._found("edited", f"version {record.version} points to {item.source}", lambda: self._anew(record))
+            self._moved(item, record.run)
             return  # registered anew it has a card of its own
         self._card(item, record.run)
 
@@ -147,8 +147,17 @@ class _Reconciling:
             mend = (item.version, item.tag, hashes[item.tag])
             what = f"version {item.version} claims another sha256 than its run's"
             self._found("edited", what, lambda: seen.mend(self.registry, self.ledger.model, *mend))
-        if item.tag in hashes:
-            self._card(item, item.tag.removeprefix("runs/"))
+        if item.tag not in hashes:
+            return
+        run = item.tag.removeprefix("runs/")
+        if item.logged is not None and item.source != item.logged and not self._registering(run):
+            self._moved(item, run)
+        else:
+            self._card(item, run)
+
+    def _moved(self, item: Seen, run: str) -> None:
+        """A version that points to other bytes than its run has logged."""
+        self._found("edited", f"version {item.version} points to {item.source}", lambda: self._anew(item.version, run))
 
     def _card(self, item: Seen, run: str) -> None:
         """The card's address on a version; mended by making the card again, so that what it names is one."""
@@ -169,9 +178,9 @@ class _Reconciling:
             raise _CannotError(f"there is no version {version} to point at")
         self.registry.set_alias(self.ledger.model, alias, version)
 
-    def _anew(self, record: Champion) -> None:
-        seen.retire(self.registry, self.ledger.model, record.version, "its source was changed; registered again")
-        self._register(record.run)
+    def _anew(self, version: int, run: str) -> None:
+        seen.retire(self.registry, self.ledger.model, version, "its source was changed; registered again")
+        self._register(run)
 
     def _register(self, run: str) -> None:
         """Register a run again from the ledger. MLflow gives a deleted number to nobody, so it gets a new one."""

@@ -76,7 +76,7 @@ def _reasons(
     for newer, older in pairwise(history):
         if now - newer.since.astimezone(UTC) <= timedelta(days=rules.champions_days):
             yield older.run, f"champion until {newer.since:%Y-%m-%d}"
-    if challenger := _challenger(ledger, history, never):
+    if challenger := _challenger(ledger, history, list(tags)):
         yield challenger, "the newest challenger"
     yield from ((run, f"pinned: {why}") for run, why in pinned(ledger).items())
     if history:
@@ -99,9 +99,12 @@ def _predicted(ledger: Ledger, reigned: set[str], first: date) -> Iterator[tuple
                 yield entry["run"], f"its predictions of {day} are kept"
 
 
-def _challenger(ledger: Ledger, history: list[champion.Champion], never: list[str]) -> str | None:
-    """The newest run that passed its gates and knows newer days than the champion: the one that may be the shadow."""
-    newer = [run for run in never if not history or run[:10] > f"{history[0].window.as_of}"]
+def _challenger(ledger: Ledger, history: list[champion.Champion], finished: list[str]) -> str | None:
+    """The newest run that passed its gates and knows newer days than the champion: the one that may be the shadow.
+
+    After a rollback that may be one that was champion itself.
+    """
+    newer = [run for run in finished if not history or run[:10] > f"{history[0].window.as_of}"]
     for run in sorted(newer, reverse=True):
         if json.loads(ledger.read(f"runs/{run}", "out/evaluate/gates.json") or b"{}").get("passed") is True:
             return run

@@ -73,6 +73,7 @@ def apply(settings: Settings, planned: Plan, grace: Grace, say: Progress) -> Pla
         say(f"back from the shelf: {len(again.restore)}; forgotten: {len(again.forget)}")
         for stored in again.forget:
             objects.forget(stored.oid)
+        say("MLflow, predictions and workspaces of what has ended")
         _project(settings, planned.models, say)
         _clear(settings, ledgers)
         return replace(done, restore=again.restore, forget=again.forget)

@@ -4,7 +4,7 @@ registry brought back to what the ledger says."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -19,6 +19,7 @@ from pipelines.ledger import decisions
 from pipelines.registry import Registry
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(900)]
+PATIENCE = timedelta(seconds=6)
 LAST = (FIRST + timedelta(days=39)).isoformat()
 MODEL = "asked"
 RETRAIN, PROMOTE, ROLLBACK, RECONCILE = (f"{MODEL}__{dag}" for dag in ("retrain", "promote", "rollback", "reconcile"))
@@ -64,18 +65,24 @@ def question(airflow: Airflow, run: str) -> dict[str, Any] | None:
 
 
 def settled(airflow: Airflow, run: str, choice: str) -> str:
-    """How the run ended once it was answered. An answer within a second of its question may come before Airflow knows
-    that the first half of the task is over: it then asks again, and is answered again."""
+    """How the run ended once it was answered, as a person does: some seconds after the question, and again if asked
+    again. An answer within a second of its question may come before Airflow knows that the first half of the task is
+    over: it then takes the task for lost, and asks anew."""
     path = f"/dags/{PROMOTE}/dagRuns/{quote(run, safe='')}/taskInstances/approval/-1/hitlDetails"
 
     def end() -> str | None:
         asked = question(airflow, run)
-        if asked and not asked["chosen_options"]:
+        if asked and not asked["chosen_options"] and datetime.now(UTC) - opened(asked) > PATIENCE:
             airflow._ask("PATCH", path, {"chosen_options": [choice], "params_input": {}})
         return state if (state := airflow.state(PROMOTE, run)) in FINISHED else None
 
     found: str = wait(end, told=lambda: states(airflow, run))
     return found
+
+
+def opened(asked: dict[str, Any]) -> datetime:
+    """When the task that asks began its present try."""
+    return datetime.fromisoformat(asked["task_instance"]["start_date"])
 
 
 def states(airflow: Airflow, run: str) -> dict[str, str]:

@@ -15,7 +15,7 @@ from stories import Story
 from pipelines.ledger import Ledger, champion
 
 NOW = ["--young-seconds", "0"]
-STEPS = ("ending run", "marking", "sweeping", "looking again", "back from the shelf")
+STEPS = ("ending run", "marking", "sweeping", "looking again", "back from the shelf", "MLflow, predictions")
 
 
 @pytest.fixture(scope="module")

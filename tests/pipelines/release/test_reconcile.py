@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlparse
@@ -142,6 +143,19 @@ def test_an_edited_version_gets_its_tags_again(story, registry) -> None:
         client.set_model_version_tag("tiny", "2", SHA256, "f" * 64)
     assert kinds(look(story)) == [("edited", True), ("edited", True)]
     assert versions(registry, "tiny") == before
+
+
+@pytest.mark.parametrize(("number", "alias"), [(1, "champion"), (2, "challenger")])
+def test_a_version_that_points_elsewhere_is_registered_again(story, registry, number: int, alias: str) -> None:
+    with sqlite3.connect(registry.uri.removeprefix("sqlite:///")) as database:
+        database.execute("UPDATE model_versions SET source = 'file:///somebody/elses' WHERE version = ?", (number,))
+    report = look(story)
+    assert ("edited", True) in kinds(report)
+    assert f"version {number} points to file:///somebody/elses" in report.findings[0].sentence
+    again = versions(registry, "tiny")[registry.aliases("tiny")[alias]]
+    assert again.version > 2
+    assert again.source == again.logged
+    assert look(story).findings == ()
 
 
 def test_a_deleted_champion_is_registered_again_under_another_number(story, registry) -> None:

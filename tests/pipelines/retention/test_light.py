@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import stories
@@ -56,12 +57,20 @@ class World:
     ledger: Ledger
 
     def run(
-        self, run: str, *contents: bytes, judged: str | None = None, finish: bool = True, said: bytes = b""
+        self,
+        run: str,
+        *contents: bytes,
+        judged: str | None = None,
+        finish: bool = True,
+        said: bytes = b"",
+        passed: bool = False,
     ) -> None:
         """A run whose lock names objects of these bytes; `said` is what its champion had stamped."""
         lock = "".join(f"- md5: {store(self.settings, content)}\n" for content in contents).encode()
         standing = {"champion": {"run": judged} if judged else None}
         files = {"dvc.lock": lock, "run.json": b"{}", "champion/champion.json": json.dumps(standing).encode()}
+        if passed:
+            files["out/evaluate/gates.json"] = json_bytes({"passed": True})
         if said:
             files[stamps.NOTE] = json_bytes({"stamped": {"md5": store(self.settings, said)}})
         head = self.ledger.head("data")
@@ -69,7 +78,7 @@ class World:
         if finish:
             self.ledger.tag(f"runs/{run}", made)
 
-    def crown(self, run: str, version: int) -> None:
+    def crown(self, run: str, version: int, kind: Literal["better", "rollback"] = "better") -> None:
         """Make a run champion."""
         day = date.fromisoformat(run[:10])
         window = ChampionWindow(as_of=day, train=(day, day), test=(day, day))
@@ -78,7 +87,7 @@ class World:
             run=run,
             model_sha256="0" * 64,
             since=datetime.now(UTC),
-            reason=Reason(kind="better"),
+            reason=Reason(kind=kind),
             window=window,
         )
         champion.promote(self.ledger, standing, self.ledger.head("champion"))
@@ -236,6 +245,23 @@ def test_a_run_says_why_it_stays(world):
     assert set(fates(world.ledger, Retention(refused=0), datetime.now(UTC), week).kept.values()) >= {
         "younger than a week"
     }
+
+
+def test_the_run_that_may_be_the_shadow_stays(world):
+    """A newer run that has passed, and after a rollback the champion that was taken back."""
+    newer = "2024-02-04-20260101T000004Z-abcde4"
+    world.run(newer, b"model 5", judged=SECOND, passed=True)
+    assert world.plan().models[0].fates.kept[newer] == "the newest challenger"
+    world.crown(newer, 3)
+    assert world.plan().models[0].fates.kept[newer] == "champion"
+    world.crown(SECOND, 2, "rollback")
+    world.crown(FIRST, 1, "rollback")
+    kept = fates(world.ledger, Retention(refused=0, champions_days=1), later(), timedelta(0)).kept
+    assert kept[newer] == "the newest challenger"
+
+
+def later() -> datetime:
+    return datetime.now(UTC) + timedelta(days=40)
 
 
 def test_a_former_champion_stays_while_its_predictions_are_kept(world):
