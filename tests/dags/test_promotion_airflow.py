@@ -90,7 +90,9 @@ def states(airflow: Airflow, run: str) -> dict[str, str]:
 
 
 def answers(settings: Settings) -> list[tuple[str, str]]:
-    return [(item["verdict"], item["by"]) for item in decisions.find(fetched(settings, MODEL), "approval")]
+    """Who answered what, newest first; an answer that was asked for anew, and given again, once."""
+    found = decisions.find(fetched(settings, MODEL), "approval")
+    return list(dict.fromkeys((item["verdict"], item["by"]) for item in found))
 
 
 def again(airflow: Airflow, settings: Settings, name: str) -> str:
