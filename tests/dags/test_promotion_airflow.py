@@ -147,6 +147,16 @@ def second(settings: Settings, airflow: Airflow) -> Registry:
     return registry
 
 
+def test_silence_rejects(settings, airflow, second) -> None:
+    file = settings.models / MODEL / "model.yaml"
+    file.write_text(file.read_text().replace("deadline_hours: 1}", "deadline_hours: 0.005}"))
+    run = max(fetched(settings, MODEL).tags()).removeprefix("runs/")
+    airflow.trigger(PROMOTE, "silence", {"run": run})
+    assert ended(airflow, PROMOTE, "silence") == "success"
+    assert states(airflow, "silence") == {"approval": "success", "promote": "skipped"}
+    assert answers(settings)[0] == ("reject", "")
+
+
 def test_the_form_takes_the_champion_back(settings, airflow, second) -> None:
     for name, conf in (("silent", {}), ("stranger", {"to": 7, "reason": "looks odd"})):
         airflow.trigger(ROLLBACK, name, conf)
