@@ -29,6 +29,7 @@ def story(told: Story, tmp_path: Path) -> Story:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # seven sweeps and two reproductions, after three retrainings
 def test_killed_at_every_step_it_loses_nothing_and_goes_on(story):
     for step in STEPS:
         stories.killed(story.settings, ["gc", "--apply", *NOW], lambda said, step=step: step in said)
