@@ -31,7 +31,7 @@ class Pipeline:
     """The stages and lock entries of one commit of a run."""
 
     def __init__(self, ledger: Ledger, commit: str) -> None:
-        self._ledger, self._commit = ledger, commit
+        self.ledger, self.commit = ledger, commit
         found = ledger.read_many((commit, name) for name in ("dvc.yaml", "dvc.lock"))
         self.stages: Mapping[str, Any] = _section(found[commit, "dvc.yaml"], "dvc.yaml")
         self.lock: Mapping[str, Any] = _section(found[commit, "dvc.lock"], "dvc.lock")
@@ -79,11 +79,11 @@ class Pipeline:
     def _params_hold(self, entry: Mapping[str, Any], definition: Mapping[str, Any]) -> bool:
         locked = {(file, key): value for file, keys in entry.get("params", {}).items() for key, value in keys.items()}
         wanted = {(file, key) for item in definition.get("params", []) for file, keys in item.items() for key in keys}
-        values = {file: _document(self._ledger.read(self._commit, file), file) for file, _ in wanted}
+        values = {file: _document(self.ledger.read(self.commit, file), file) for file, _ in wanted}
         return set(locked) == wanted and all(locked[file, key] == _at(values[file], key) for file, key in wanted)
 
     def _md5(self, path: str) -> str | None:
-        content = self._ledger.read(self._commit, path)
+        content = self.ledger.read(self.commit, path)
         return None if content is None else hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 

@@ -39,7 +39,7 @@ def check(settings: Settings, ledger: Ledger, run: Mapping[str, Any]) -> None:
         IntegrityError: some part of it is not what another part says.
         PassingFault: the ledger or the remote cannot be reached.
     """
-    _hashed(ledger, run["id"])
+    pipeline = _hashed(ledger, run["id"])
     answers = answers_of(run["gates"])
     with scratch_folder(settings, "evidence") as folder:
         named = Named(0, run["id"], str(run["gates"].get("model_sha256")), "shadow")
@@ -50,7 +50,7 @@ def check(settings: Settings, ledger: Ledger, run: Mapping[str, Any]) -> None:
         _adds_up(run["gates"], answers, declared)
         kinds = frozenset(item.kind for item in version.signature.features)
         rival = run["compared"] is not None
-        parts = _parts(settings, ledger, named.tag, folder, declared)
+        parts = _parts(settings, pipeline, folder, declared)
         # Of slices smaller than the report's own the file says nothing.
         sliced = declared.slices.min_rows >= version.params.evaluation.min_slice_rows
         told = Told(declared, run["metrics"] or {}, kinds, rival, answers, parts, sliced)
@@ -85,7 +85,7 @@ def _flat(value: Any, key: str) -> Iterator[tuple[str, Any]]:
         yield from _flat(item, f"{key}.{name}" if key else name)
 
 
-def _hashed(ledger: Ledger, run_id: str) -> None:
+def _hashed(ledger: Ledger, run_id: str) -> Pipeline:
     """Everything in Git is what the stages hashed, and what the gates said and measured are outs of theirs."""
     tag = f"runs/{run_id}"
     pipeline = Pipeline(ledger, tag)
@@ -94,6 +94,7 @@ def _hashed(ledger: Ledger, run_id: str) -> None:
             raise lie(f"its files are not those that stage {stage} hashed into dvc.lock", where=tag)
     for path in (GATES, METRICS):
         _is_out(pipeline, path, ledger.read(tag, path) or b"")
+    return pipeline
 
 
 def _is_out(pipeline: Pipeline, path: str, content: bytes) -> None:
@@ -102,15 +103,15 @@ def _is_out(pipeline: Pipeline, path: str, content: bytes) -> None:
         raise lie("is no out of the evaluate stage", where=path)
 
 
-def _parts(settings: Settings, ledger: Ledger, tag: str, folder: Path, gates: Gates) -> tuple[Part, ...]:
+def _parts(settings: Settings, pipeline: Pipeline, folder: Path, gates: Gates) -> tuple[Part, ...]:
     """The slices that the evaluation measured and the gate asks about."""
     if gates.mode(Family.SLICES) is Mode.OFF:
         return ()
     file = folder / "slices.json"
-    fetch_files(settings, ledger, tag, {SLICES: file})
+    fetch_files(settings, pipeline.ledger, pipeline.commit, {SLICES: file})
     content = file.read_bytes()
     # A file of this name in Git would be taken before the stage's own.
-    _is_out(Pipeline(ledger, tag), SLICES, content)
+    _is_out(pipeline, SLICES, content)
     try:
         found = json.loads(content)
         return parts_of(found["columns"], found["models"], gates.slices.min_rows)

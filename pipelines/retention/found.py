@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -144,23 +144,18 @@ def trained(ledger: Ledger, store: Store, md5s: set[str], months: set[str]) -> T
     """
     refs = {name: commit for name, (commit, _) in every(ledger).items() if name.startswith((TAG, BRANCH))}
     windows = {name: ledger.read(commit, "window.json") for name, commit in refs.items()}
-    runs, objects, waiting, needed = set[str](), set[str](), set[str](), protected(ledger)
+    found, needed = dict[str, list[str]](), protected(ledger)
     for name, content in windows.items():
-        run = name.rpartition("/")[2]
-        if not content or not {item["md5"] for item in json.loads(content)["partitions"]} & md5s:
-            continue
-        runs.add(run)
-        if not months:
-            continue
-        if run in needed and reference.known(ledger, run) is None:
-            waiting.add(run)
-            continue
-        objects |= _features(ledger, store, refs[name], months)
-    return Trained(tuple(sorted(runs)), frozenset(objects), tuple(sorted(waiting)))
+        if content and {item["md5"] for item in json.loads(content)["partitions"]} & md5s:
+            found.setdefault(name.rpartition("/")[2], []).append(refs[name])
+    waiting = {run for run in found if months and run in needed and reference.known(ledger, run) is None}
+    tables = {run: _features(ledger, store, commits, months) for run, commits in found.items()} if months else {}
+    # Runs that made the same features of a month share its object.
+    kept = set[str]().union(*(tables[run] for run in waiting))
+    return Trained(tuple(sorted(found)), frozenset(set().union(*tables.values()) - kept), tuple(sorted(waiting)))
 
 
-def _features(ledger: Ledger, store: Store, commit: str, months: set[str]) -> set[str]:
-    out = Pipeline(ledger, commit).out_of(f"{FEATURES}/data")
-    if out is None or not out.md5:
-        return set()
-    return {md5 for name, md5 in store.folder(out.md5).items() if Path(name).stem in months}
+def _features(ledger: Ledger, store: Store, commits: Iterable[str], months: set[str]) -> set[str]:
+    outs = [Pipeline(ledger, commit).out_of(f"{FEATURES}/data") for commit in commits]
+    folders = {out.md5 for out in outs if out and out.md5}
+    return {md5 for oid in folders for name, md5 in store.folder(oid).items() if Path(name).stem in months}

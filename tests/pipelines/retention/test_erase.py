@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,12 +14,14 @@ import pyarrow.parquet as pq
 import pytest
 import stories
 from retention_worlds import place
+from stories import Story
 from support import TinyModel, write_tiny_model
 
 from pipelines.config.settings import Settings
 from pipelines.errors import ConfigError, InputError, PassingFault
 from pipelines.ledger import Ledger, decisions, nights
 from pipelines.ledger.data import Arrival, publish
+from pipelines.ledger.lockfile import Pipeline
 from pipelines.ledger.manifest import Manifest, Partition, load_manifest
 from pipelines.ledger.objects import open_objects
 from pipelines.ledger.store import Store
@@ -256,3 +260,37 @@ def test_old_revisions_lose_their_bytes_and_the_one_in_use_stays(lake):
     store = Store.open(settings, settings.home / "look", scm=False)
     assert store.cached(second.md5).is_file()
     store.close()
+
+
+def objects_of(story: Story, report: Mapping[str, Any], month: str) -> set[str]:
+    """The object that holds the features of this month in this run."""
+    store = Store.open(story.settings, story.settings.home / "look", scm=False)
+    out = Pipeline(Ledger.open(story.settings, "tiny"), f"runs/{report['run']}").out_of("out/features/data")
+    found = {md5 for name, md5 in store.folder(out.md5).items() if Path(name).stem == month}
+    store.close()
+    return found
+
+
+@pytest.mark.slow
+def test_who_was_trained_on_the_rows_is_named_and_their_feature_tables_go_once_no_first_night_needs_them(story):
+    settings, tiny = story.settings, story.tiny
+    day = tiny.day(25)
+    item = manifest(settings).accepted("orders", day.isoformat())
+    order = orders(settings, day)[0]
+    first, second, dry = (objects_of(story, report, f"{day:%Y-%m}") for report in story.reports)
+    told = take_out(settings, order)
+    assert set(told.versions) >= {report["run"] for report in story.reports}
+    assert told.champion
+    assert set(told.waiting) == {report["run"] for report in story.reports[:2]}, "no night yet, of neither"
+
+    def there() -> set[str]:
+        return {item.oid for item in open_objects(settings).listed()}
+
+    apply(settings, plan(settings, open_all(settings), Grace()), Grace(), quiet)
+    assert not there() & ({item.md5} | dry - first - second)
+    assert there() >= first | second, "what a first night reads stays for it"
+    scored = stories.evergreen(settings, "score", "tiny", "--date", str(tiny.day(39)), "--shadow", "previous")
+    assert scored.returncode == 0, scored.stderr
+    assert take_out(settings, order).waiting == ()
+    apply(settings, plan(settings, open_all(settings), Grace()), Grace(), quiet)
+    assert not there() & (first | second | dry)
