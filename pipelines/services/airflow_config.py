@@ -17,6 +17,10 @@ from pipelines.storage import files
 USER = "admin"
 # Tasks at once, each a process of 130 MB: enough for two runs side by side and an ingest.
 PARALLELISM = 4
+# Scheduler, dag processor and triggerer end where the database is locked for longer. Requests may hold the lock while
+# those that wait for it keep the API server from going on with them: with SQLite's 5 s half a minute was seen. There
+# waiting is what prolongs it, and whoever asked gets an error and asks again.
+PATIENCE, API_PATIENCE = 120, 5
 
 Sections = dict[str, dict[str, str]]
 
@@ -40,6 +44,11 @@ def folder(settings: Settings) -> Path:
 def password_file(settings: Settings) -> Path:
     """Where the generated password is kept, in the format of Airflow's simple auth manager."""
     return folder(settings) / "passwords.json"
+
+
+def database(settings: Settings, patience: int = PATIENCE) -> str:
+    """Airflow's SQLite file as SQLAlchemy's URL; `patience`: seconds that a writer waits for another one."""
+    return f"sqlite:///{folder(settings)}/airflow.db?timeout={patience}"
 
 
 def read_login(settings: Settings) -> Login:
@@ -92,7 +101,7 @@ def _core(settings: Settings, keys: dict[str, str], address: str) -> Sections:
             "simple_auth_manager_passwords_file": str(password_file(settings)),
             "hostname_callable": "socket.gethostname",
         },
-        "database": {"sql_alchemy_conn": f"sqlite:///{home}/airflow.db"},
+        "database": {"sql_alchemy_conn": database(settings)},
         "logging": {
             "base_log_folder": str(home / "logs"),
             "file_task_handler_new_folder_permissions": "0o700",

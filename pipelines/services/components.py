@@ -67,8 +67,10 @@ def airflow(settings: Settings) -> list[Component]:
         "dag-processor": ("dag-processor",),
         "triggerer": ("triggerer", "--skip-serve-logs"),
     }
+    hasty = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": airflow_config.database(settings, airflow_config.API_PATIENCE)}
+    envs = {"api-server": env | hasty}
     return [
-        Component(name, (script("airflow"), *command), env, home, _airflow_answers(name, health))
+        Component(name, (script("airflow"), *command), envs.get(name, env), home, _airflow_answers(name, health))
         for name, command in commands.items()
     ]
 

@@ -80,3 +80,15 @@ def test_tasks_talk_to_the_server_unless_another_is_set(settings: Settings) -> N
     assert components.airflow_environment(settings)["EVERGREEN_MLFLOW_URI"] == "http://127.0.0.1:5000"
     other = replace(settings, mlflow_uri="http://mlflow.example:80")
     assert components.airflow_environment(other)["EVERGREEN_MLFLOW_URI"] == "http://mlflow.example:80"
+
+
+def test_who_ends_where_the_database_is_locked_waits_long_and_the_api_does_not(settings: Settings) -> None:
+    airflow_config.write(settings)
+    key = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+    urls = {
+        item.name: item.env.get(key, read(settings)["database"]["sql_alchemy_conn"])
+        for item in components.airflow(settings)
+    }
+    assert urls.pop("api-server").endswith("/airflow/airflow.db?timeout=5")
+    assert len(urls) == 3
+    assert all(url.endswith("/airflow/airflow.db?timeout=120") for url in urls.values())
