@@ -6,7 +6,6 @@ import json
 import urllib.error
 import urllib.request
 from concurrent.futures import Future
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from stack.machine.models import FLIGHTS_FIRST, FLIGHTS_LAST
 from stack.machine.place import say, timed
 from stack.machine.stack import Retrained, Stack
 
+LIMIT = 90.0
 STAGES = ("snapshot", "validate", "features", "train", "evaluate", "register", "promote")
 
 
@@ -34,16 +34,15 @@ def test_the_challenger_is_champion(stack: Stack, story: Retrained) -> None:
     assert stack.mlflow_alias("flights", "champion") == 1
 
 
-def test_each_stage_follows_the_one_before(story: Retrained) -> None:
-    """What it took is told, not judged: how fast a machine is today is nothing that a commit could mend."""
+def test_from_trigger_to_champion_in_time(story: Retrained) -> None:
     for name in STAGES:
         start, end = story.spans[name]
         say(
             f"{name}: started {(start - story.asked).total_seconds():.1f} s after the trigger, "
             f"took {(end - start).total_seconds():.1f} s"
         )
-    say(f"trigger to champion: {story.seconds:.1f} s (90 s are aimed at, on two processors)")
-    assert all(story.spans[before][1] <= story.spans[after][0] for before, after in pairwise(STAGES))
+    say(f"trigger to champion: {story.seconds:.1f} s")
+    assert story.seconds <= LIMIT
 
 
 def test_bytes_are_on_s3(stack: Stack, story: Retrained) -> None:
