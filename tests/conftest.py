@@ -8,6 +8,7 @@ from pathlib import Path
 
 import buckets as s3
 import pytest
+import warm
 from buckets import Buckets, Faults
 from hypothesis import settings as hypothesis_settings
 from support import TinyModel, write_tiny_model
@@ -21,6 +22,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # How long an example takes says how busy the machine is.
 hypothesis_settings.register_profile("evergreen", deadline=None)
 hypothesis_settings.load_profile("evergreen")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm_commands() -> Iterator[None]:
+    """The process that commands are forked from ends with the session."""
+    yield
+    warm.end()
 
 
 @pytest.fixture

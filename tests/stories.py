@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warm
 from support import TinyModel, write_tiny_model
 
 from pipelines.config import names
@@ -41,14 +42,7 @@ def environment(settings: Settings) -> dict[str, str]:
 
 def evergreen(settings: Settings, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
     """`evergreen` with these arguments, run to its end."""
-    return subprocess.run(
-        [EVERGREEN, *arguments],
-        env=environment(settings) | extra,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    return warm.run([EVERGREEN, *arguments], environment(settings) | extra, timeout=300)
 
 
 def last_json(done: subprocess.CompletedProcess[str]) -> Any:
@@ -94,7 +88,7 @@ def killed(settings: Settings, arguments: list[str], when: Callable[[str], bool]
     """Start `evergreen` and SIGKILL it as soon as `when(everything it has said so far)`; it must not end before."""
     said = settings.home / "said.txt"
     with said.open("w") as log:
-        child = subprocess.Popen([EVERGREEN, *arguments], env=environment(settings), stdout=log, stderr=log)
+        child = warm.start([EVERGREEN, *arguments], environment(settings), log, log)
     deadline = time.monotonic() + 120
     while child.poll() is None and not when(said.read_text()):
         assert time.monotonic() < deadline, said.read_text()

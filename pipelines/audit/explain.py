@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pipelines.audit.history import Reign, history
+from pipelines.config import plain_yaml
 from pipelines.config.settings import Settings
 from pipelines.errors import InputError, PassingFault, shorten
 from pipelines.ledger import nights
@@ -127,7 +126,7 @@ def _facts(settings: Settings, ledger: Ledger, tag: str) -> dict[str, Any]:
     """What the run's commit and its stages' outs say, by name."""
     committed = ledger.read_many((tag, path) for path in (*_COMMITTED, "params.yaml", "model/features.py"))
     facts = {Path(path).stem: json.loads(committed[tag, path] or b"{}") for path in _COMMITTED}
-    facts["params"] = yaml.safe_load(committed[tag, "params.yaml"] or b"{}")
+    facts["params"] = plain_yaml.load(committed[tag, "params.yaml"] or b"{}")
     facts["window_sha256"] = _sha256(committed[tag, "window.json"])
     facts["features_py"] = _sha256(committed[tag, "model/features.py"])
     with scratch_folder(settings, "explain") as scratch:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
-
+from pipelines.config import plain_yaml
 from pipelines.config.gates import Family, observed
 from pipelines.config.load import load_model
 from pipelines.config.model import Model
@@ -65,7 +64,7 @@ class Facts:
             run=run,
             commit=commit,
             model=load_model(root / "model"),
-            params=RunParams.model_validate(yaml.safe_load((root / "params.yaml").read_bytes())),
+            params=RunParams.model_validate(plain_yaml.load((root / "params.yaml").read_bytes())),
             signature=Signature.read(root / "out/train/signature.json"),
             found={name: read_json(root / path) for name, path in _JSON.items()}
             | {"cost": read_json(root / _COST) if (root / _COST).is_file() else {}},

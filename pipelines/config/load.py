@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from typing_extensions import TypeVar
 
-from pipelines.config import names
+from pipelines.config import names, plain_yaml
 from pipelines.config.model import Model
 from pipelines.errors import ConfigError, shorten
 
@@ -19,7 +19,6 @@ MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
 FOLDER_FILES = ("model.yaml", "features.py", "expectations.yaml")
 
-_Loader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _PLAIN_TAGS = frozenset(
     f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "timestamp", "map", "seq")
 )
@@ -68,11 +67,11 @@ def read_yaml(path: Path) -> Document:
     """
     raw = _read(path)
     try:
-        node = yaml.compose(_refuse_aliases(raw, path), Loader=_Loader)
+        node = yaml.compose(_refuse_aliases(raw, path), Loader=plain_yaml.LOADER)
         lines: dict[Location, int] = {}
         if node is not None:
             _walk(node, (), lines, path)
-        return Document(path, yaml.load(raw, Loader=_Loader), lines)  # noqa: S506 - the safe loader, in C where there is one
+        return Document(path, plain_yaml.load(raw), lines)
     except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
@@ -136,7 +135,7 @@ def _read(path: Path) -> str:
 def _refuse_aliases(raw: str, path: Path) -> str:
     # Composing expands nothing, but loading would: an alias bomb must be seen in the event stream, before either.
     depth = 0
-    for event in yaml.parse(raw, Loader=_Loader):
+    for event in yaml.parse(raw, Loader=plain_yaml.LOADER):
         where = f"{_short(path)} line {event.start_mark.line + 1 if event.start_mark else 1}"
         if isinstance(event, yaml.AliasEvent):
             raise ConfigError(

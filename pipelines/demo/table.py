@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
+from pipelines.config import plain_yaml
 from pipelines.config.params import RunParams
 from pipelines.config.settings import Settings
 from pipelines.demo.airflow_api import Airflow
@@ -92,7 +91,7 @@ def _row(ledger: Ledger, airflow: Airflow, chain: Sequence[DagRun]) -> Row:
     run = _run_of(ledger, chain[0][1])
     tag = f"runs/{run}"
     metrics, gates = (_json(ledger, tag, f"out/evaluate/{name}.json") for name in ("metrics", "gates"))
-    span = RunParams.model_validate(yaml.safe_load(ledger.read(tag, "params.yaml") or b"")).span
+    span = RunParams.model_validate(plain_yaml.load(ledger.read(tag, "params.yaml") or b"")).span
     compared = metrics["compared"] if metrics["champion"] else None
     versions = {champion.run: champion.version for champion in champions.history(ledger)}
     days = (span.train_start, span.train_end, span.test_start, span.test_end)

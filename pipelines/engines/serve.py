@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pipelines import leave
 from pipelines.engines import example
 from pipelines.engines.columns import Columns
 from pipelines.errors import EvergreenError, ExitCode
@@ -90,8 +91,9 @@ def _quantiles(took: dict[str, list[float]]) -> dict[str, float]:
 if __name__ == "__main__":
     # As if it were not installed: who serves has no need of it, and XGBoost's import of it takes a second of the 1.4.
     sys.modules["sklearn"] = None  # type: ignore[assignment]
-    try:
-        print(json.dumps(main(Path(sys.argv[1]))))  # noqa: T201 - this line is the answer
-    except EvergreenError as error:
-        print(error.line(), file=sys.stderr)  # noqa: T201
-        sys.exit(int(ExitCode.INPUT))
+    with leave.shortly():
+        try:
+            print(json.dumps(main(Path(sys.argv[1]))))  # noqa: T201 - this line is the answer
+        except EvergreenError as error:
+            print(error.line(), file=sys.stderr)  # noqa: T201
+            sys.exit(int(ExitCode.INPUT))

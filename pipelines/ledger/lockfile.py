@@ -10,10 +10,10 @@ from typing import Any
 
 import yaml
 
+from pipelines.config import plain_yaml
 from pipelines.errors import InputError, IntegrityError, shorten
 from pipelines.ledger.git import Ledger
 
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _ABSENT = object()
 
 
@@ -107,7 +107,7 @@ def _document(content: bytes | None, path: str) -> Any:
     if content is None:
         return {}
     try:
-        return json.loads(content) if path.endswith(".json") else yaml.load(content, Loader=_Loader)  # noqa: S506 - safe
+        return json.loads(content) if path.endswith(".json") else plain_yaml.load(content)
     except (ValueError, yaml.YAMLError) as error:
         raise IntegrityError(shorten(str(error), 120), where=path, remedy="begin a new run") from None
 

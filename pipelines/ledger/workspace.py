@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from pipelines.config import names
+from pipelines.config import names, plain_yaml
 from pipelines.config.settings import Settings
 from pipelines.errors import InputError, IntegrityError, shorten
 from pipelines.ledger import lease, stamps
@@ -212,10 +212,8 @@ class Workspace:
             return {path: (self.root / path).read_bytes() for path in ("dvc.lock", *in_git)}
 
     def _push_bytes(self, lock: bytes, stage: str) -> None:
-        import yaml
-
         store = self._bytes()
-        outs = yaml.safe_load(lock)["stages"][stage]["outs"]
+        outs = plain_yaml.load(lock)["stages"][stage]["outs"]
         kept = {out.path for out in Pipeline(self.ledger, self.head).outs(stage) if out.cached}
         oids: list[str] = []
         for out in outs:

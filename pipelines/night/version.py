@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from pipelines.config import plain_yaml
 from pipelines.config.model import Window, history_days
 from pipelines.config.params import RunParams
 from pipelines.config.settings import Settings
@@ -83,9 +84,7 @@ class Version:
 
         Not what the run's span opens with: a run near the start of the schedule had fewer days before it.
         """
-        import yaml
-
-        window = yaml.safe_load((self.folder / "model.yaml").read_bytes()).get("window") or {}
+        window = plain_yaml.load((self.folder / "model.yaml").read_bytes()).get("window") or {}
         return history_days(Window.model_validate(window), self.params.label)
 
     @cached_property
@@ -112,7 +111,7 @@ def read_params(path: Path) -> RunParams:
     from pydantic import ValidationError
 
     try:
-        return RunParams.model_validate(yaml.safe_load(path.read_bytes()))
+        return RunParams.model_validate(plain_yaml.load(path.read_bytes()))
     except (ValidationError, yaml.YAMLError) as error:
         raise IntegrityError(
             f"holds no parameters of a run: {shorten(' '.join(str(error).split()), 120)}", where=path.name

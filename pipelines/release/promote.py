@@ -6,8 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-import yaml
-
+from pipelines.config import plain_yaml
 from pipelines.config.gates import Gates
 from pipelines.config.load import find_model, load_model
 from pipelines.config.names import Promotion, strictest
@@ -122,7 +121,7 @@ def _finished(ledger: Ledger, model: str, run_id: str) -> dict[str, Any]:
         "gates": json.loads(gates),
         "metrics": json.loads(metrics),
         "mode": Promotion(json.loads(run)["request"]["promotion"]),
-        "params": RunParams.model_validate(yaml.safe_load(params)),
+        "params": RunParams.model_validate(plain_yaml.load(params)),
         "compared": json.loads(compared)["champion"],
     }
 

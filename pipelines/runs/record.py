@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from pipelines.config import plain_yaml
 from pipelines.registry import Column, Entry
 
 REPORTS = ("out/evaluate/report.html", "out/validate/report.html")
@@ -35,7 +34,7 @@ def entry_of(root: Path, model: str, run_id: str) -> Entry:
     return Entry(
         model=model,
         tag=f"runs/{run_id}",
-        params=dict(flat(yaml.safe_load((root / "params.yaml").read_text()))),
+        params=dict(flat(plain_yaml.load((root / "params.yaml").read_text()))),
         metrics=dict(_metrics(root)),
         tags=tags,
         dataset={"digest": _features_digest(lock), "tag": f"runs/{run_id}", "path": "out/features"},
@@ -71,7 +70,7 @@ def _number(value: object) -> bool:
 
 
 def _features_digest(lock: bytes) -> str:
-    outs = yaml.safe_load(lock)["stages"]["features"]["outs"]
+    outs = plain_yaml.load(lock)["stages"]["features"]["outs"]
     return str(outs[0]["md5"]).removesuffix(".dir")
 
 

@@ -9,8 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from pipelines.config import plain_yaml
 from pipelines.config.names import STAGES
 from pipelines.config.settings import Settings
 from pipelines.errors import ConfigError, InputError
@@ -138,7 +137,7 @@ def _bring(settings: Settings, ledger: Ledger, root: Path) -> None:
 
 def _first_difference(settings: Settings, root: Path) -> str:
     """The first out, in the order of the stages, whose bytes are not those in `dvc.lock`; empty if none."""
-    locked = yaml.safe_load((root / "dvc.lock").read_bytes())["stages"]
+    locked = plain_yaml.load((root / "dvc.lock").read_bytes())["stages"]
     store = Store.open(settings, root, scm=True)
     try:
         with chdir(root), store.repo.lock:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from pipelines.config import plain_yaml
 from pipelines.config.gates import Family, Mode
 from pipelines.config.names import STAGES
 from pipelines.config.params import RunParams
@@ -75,7 +74,7 @@ def params_of(root: Path) -> RunParams:
     path = root / "params.yaml"
     if not path.is_file():
         raise ConfigError("there is no params.yaml", where=str(root), remedy="stand in a checked-out run")
-    return RunParams.model_validate(yaml.safe_load(path.read_bytes()))
+    return RunParams.model_validate(plain_yaml.load(path.read_bytes()))
 
 
 def _run(workspace: Workspace, stage: str, say: Progress) -> StageResult:

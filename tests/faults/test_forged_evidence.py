@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import stories
+import warm
 import yaml
 from stories import Story
 
@@ -35,8 +36,7 @@ Files = dict[str, bytes]
 
 def evergreen(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
     """`evergreen`, however long it takes on a busy machine."""
-    argv = [stories.EVERGREEN, *arguments]
-    return subprocess.run(argv, env=stories.environment(settings), capture_output=True, text=True, check=False)
+    return warm.run([stories.EVERGREEN, *arguments], stories.environment(settings))
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 import retention_worlds
 import stories
+import warm
 from retention_worlds import age, place
 from stories import Story
 
@@ -48,9 +48,7 @@ def test_a_run_that_publishes_meanwhile_loses_nothing(story):
     arguments = ["run", "tiny", "--as-of", str(story.tiny.day(39)), "--json"]
     log = story.settings.home / "run.txt"
     with log.open("w") as out:
-        run = subprocess.Popen(
-            [stories.EVERGREEN, *arguments], env=stories.environment(story.settings), stdout=out, stderr=out
-        )
+        run = warm.start([stories.EVERGREEN, *arguments], stories.environment(story.settings), out, out)
     sweeps, deadline = 0, time.monotonic() + 400
     while run.poll() is None:
         assert time.monotonic() < deadline, log.read_text()

@@ -1,0 +1,109 @@
+"""`evergreen` from a process that has its imports already: see warm_server.py. One server a process of the session."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import IO
+
+from pipelines.config.settings import QUIET
+
+SERVER = Path(__file__).with_name("warm_server.py")
+# The environment that these name is read when Python starts, which is over there.
+EARLY = ("PYTHON", "COVERAGE", "LD_", "OMP_", "OPENBLAS_", "MPL")
+
+
+class Child:
+    """A command that runs; what subprocess.Popen offers of one."""
+
+    def __init__(self, argv: Sequence[str], env: Mapping[str, str], out: IO[str], err: IO[str]) -> None:
+        self.args, self.returncode = list(argv), None
+        self._line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._line.connect(str(_server().door))
+        asked = {"argv": list(argv), "env": dict(env), "folder": str(Path.cwd())}
+        socket.send_fds(self._line, [json.dumps(asked).encode()], [out.fileno(), err.fileno()])
+        self.pid = int(self._line.recv(32))
+
+    def poll(self) -> int | None:
+        """Its exit code once it has ended."""
+        with suppress(subprocess.TimeoutExpired):
+            return self.wait(0)
+        return None
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code, negative for a signal; raises TimeoutExpired."""
+        if self.returncode is None:
+            self._line.settimeout(timeout if timeout is None or timeout > 0 else 0.001)
+            try:
+                status = self._line.recv(32)
+            except TimeoutError:
+                raise subprocess.TimeoutExpired(self.args, timeout or 0) from None
+            assert status, f"nobody watched {self.args} to its end"
+            self.returncode = os.waitstatus_to_exitcode(int(status))
+            self._line.close()
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal to it while it runs."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+
+def start(argv: Sequence[str], env: Mapping[str, str], out: IO[str], err: IO[str]) -> Child | subprocess.Popen[str]:
+    """Start `argv`, whose first word is the path of `evergreen`, with output into these files."""
+    if any(key.startswith(EARLY) and os.environ.get(key) != value for key, value in env.items()) or _covered(env):
+        return subprocess.Popen(list(argv), env=dict(env), stdin=subprocess.DEVNULL, stdout=out, stderr=err, text=True)
+    return Child(argv, env, out, err)
+
+
+def run(argv: Sequence[str], env: Mapping[str, str], timeout: float | None = None) -> subprocess.CompletedProcess[str]:
+    """`argv`, run to its end; raises TimeoutExpired, and leaves nobody behind."""
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        child = start(argv, env, out, err)
+        try:
+            code = child.wait(timeout)
+        finally:
+            child.send_signal(signal.SIGKILL)  # does nothing to one that has ended
+            child.wait()
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess(list(argv), code, out.read(), err.read())
+
+
+def _covered(env: Mapping[str, str]) -> bool:
+    return any(key.startswith("COVERAGE") for key in env)
+
+
+@dataclass(frozen=True)
+class _Server:
+    process: subprocess.Popen[bytes]
+    door: Path
+
+
+@cache
+def _server() -> _Server:
+    """This process's server, started when first asked for."""
+    door = Path(tempfile.mkdtemp(prefix="evergreen-warm-")) / "door"
+    plain = {key: value for key, value in os.environ.items() if not key.startswith("EVERGREEN_")}
+    argv = [sys.executable, "-P", str(SERVER), str(door)]
+    process = subprocess.Popen(argv, env=plain | QUIET, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n", "the warm server ended before it was ready"
+    return _Server(process, door)
+
+
+def end() -> None:
+    """Stop this process's server, if it was ever needed."""
+    if _server.cache_info().currsize:
+        _server().process.communicate(timeout=60)  # closes its input, which ends it
+        _server.cache_clear()

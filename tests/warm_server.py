@@ -1,0 +1,113 @@
+"""A process that has imported what `evergreen` imports, and forks for every command: half of one's time is imports.
+
+`python -P tests/warm_server.py SOCKET` serves until its standard input ends. Started by warm.py, which says how both
+talk.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+import warnings
+from pathlib import Path
+
+# What a retraining has imported when it ends. OpenBLAS and jemalloc start threads of their own, and see to forks.
+LIBRARIES = (
+    "dvc.repo",
+    "dvc_data.index",
+    "duckdb",
+    "great_expectations.expectations",
+    "ibis.backends.sql.compilers",
+    "matplotlib.figure",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "mlflow.xgboost",
+    "pandas",
+    "pyarrow.parquet",
+    "sklearn.linear_model",
+    "xgboost",
+)
+OURS = ("pipelines.cli.main", "pipelines.runs.chain", "pipelines.runs.stage", "pipelines.card.publish")
+
+
+def load() -> None:
+    """Import everything, and keep the collector from going through it again and again."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in (*OURS, *LIBRARIES):
+            importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
+    atexit.register(gc.unfreeze)  # else DuckDB speaks of leaks
+    assert threading.active_count() == 1, f"a fork would lose these threads: {threading.enumerate()}"
+
+
+def serve(door: socket.socket) -> list[str]:
+    """Answer callers until standard input ends; returns, in a child of a child, with the command it is to become."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while True:
+        ready, _, _ = select.select([door, 0], [], [])
+        if door not in ready:
+            leave(door)
+        caller, _ = door.accept()
+        if os.fork() == 0:
+            door.close()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            return watch(caller)
+        caller.close()
+
+
+def leave(door: socket.socket) -> None:
+    """End, and leave nothing behind."""
+    path = Path(door.getsockname())
+    path.unlink()
+    path.parent.rmdir()
+    os._exit(0)
+
+
+def watch(caller: socket.socket) -> list[str]:
+    """Fork once more: tell the caller the child's number and, when it ends, its wait status."""
+    message, files, _, _ = socket.recv_fds(caller, 1 << 20, 2)
+    child = os.fork()
+    if child == 0:
+        caller.close()
+        return become(json.loads(message), files)
+    caller.send(str(child).encode())
+    _, status = os.waitpid(child, 0)
+    caller.send(str(status).encode())
+    os._exit(0)
+
+
+def become(asked: dict[str, object], files: list[int]) -> list[str]:
+    """Take on the environment, the folder and the output of whoever asked."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for number, file in enumerate((nothing, *files)):
+        os.dup2(file, number)
+        os.close(file)
+    sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", buffering=1) for number in (1, 2))  # noqa: SIM115, PTH123
+    os.environ.clear()
+    os.environ.update(asked["env"])
+    time.tzset()
+    os.chdir(asked["folder"])
+    return asked["argv"]
+
+
+if __name__ == "__main__":
+    load()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
+        listening.bind(sys.argv[1])
+        listening.listen(64)
+        print("ready", flush=True)  # noqa: T201
+        sys.argv = serve(listening)
+    from pipelines.cli.main import main
+
+    sys.exit(main())
