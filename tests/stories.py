@@ -84,11 +84,17 @@ def stage_arguments(name: str, run: str, params: Mapping[str, Any] | None = None
     return ["stage", name, "--model", "tiny", "--run", run, *extra]
 
 
+def victim(settings: Settings) -> Path:
+    """Where the number of the process lies that `killed` has started."""
+    return settings.home / "victim"
+
+
 def killed(settings: Settings, arguments: list[str], when: Callable[[str], bool]) -> None:
     """Start `evergreen` and SIGKILL it as soon as `when(everything it has said so far)`; it must not end before."""
     said = settings.home / "said.txt"
     with said.open("w") as log:
         child = warm.start([EVERGREEN, *arguments], environment(settings), log, log)
+    victim(settings).write_text(str(child.pid))
     deadline = time.monotonic() + 120
     while child.poll() is None and not when(said.read_text()):
         assert time.monotonic() < deadline, said.read_text()

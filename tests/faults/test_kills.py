@@ -20,11 +20,7 @@ from pipelines.registry import Registry
 KILLER = """#!/bin/sh
 while read -r old new ref; do
     case "$ref" in refs/heads/run/*)
-        for process in /proc/[0-9]*; do
-            if tr '\\0' ' ' < "$process/cmdline" 2>/dev/null | grep -q "evergreen stage .* --run {run}"; then
-                kill -9 "${{process#/proc/}}"
-            fi
-        done
+        kill -9 "$(cat {victim})"
         exit 1
     esac
 done
@@ -88,7 +84,7 @@ def kill(settings: Settings, ledger: Ledger, name: str, run: str, params: dict[s
     }
     hook = Path(ledger.url) / "hooks" / "pre-receive"
     if moment == "push":
-        hook.write_text(KILLER.format(run=run))
+        hook.write_text(KILLER.format(victim=stories.victim(settings)))
         hook.chmod(0o755)
     try:
         stories.killed(settings, stories.stage_arguments(name, run, params), moments[moment])
