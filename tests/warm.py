@@ -20,18 +20,20 @@ from pipelines.config.settings import QUIET
 
 SERVER = Path(__file__).with_name("warm_server.py")
 # The environment that these name is read when Python starts, which is over there.
-EARLY = ("PYTHON", "COVERAGE", "LD_", "OMP_", "OPENBLAS_", "MPL")
+EARLY = ("PYTHON", "LD_", "OMP_", "OPENBLAS_", "MPL")
+
+Words = Sequence[str | Path]
 
 
 class Child:
     """A command that runs; what subprocess.Popen offers of one."""
 
-    def __init__(self, argv: Sequence[str], env: Mapping[str, str], out: IO[str], err: IO[str]) -> None:
-        self.args, self.returncode = list(argv), None
+    def __init__(self, argv: Words, env: Mapping[str, str], out: IO[str], err: IO[str]) -> None:
+        self.args, self.returncode = [str(word) for word in argv], None
+        asked = json.dumps({"argv": self.args, "env": dict(env), "folder": str(Path.cwd())}).encode()
         self._line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._line.connect(str(_server().door))
-        asked = {"argv": list(argv), "env": dict(env), "folder": str(Path.cwd())}
-        socket.send_fds(self._line, [json.dumps(asked).encode()], [out.fileno(), err.fileno()])
+        socket.send_fds(self._line, [asked], [out.fileno(), err.fileno()])
         self.pid = int(self._line.recv(32))
 
     def poll(self) -> int | None:
@@ -59,14 +61,15 @@ class Child:
             os.kill(self.pid, number)
 
 
-def start(argv: Sequence[str], env: Mapping[str, str], out: IO[str], err: IO[str]) -> Child | subprocess.Popen[str]:
+def start(argv: Words, env: Mapping[str, str], out: IO[str], err: IO[str]) -> Child | subprocess.Popen[str]:
     """Start `argv`, whose first word is the path of `evergreen`, with output into these files."""
-    if any(key.startswith(EARLY) and os.environ.get(key) != value for key, value in env.items()) or _covered(env):
+    early = any(key.startswith(EARLY) and os.environ.get(key) != value for key, value in env.items())
+    if early or any(key.startswith("COVERAGE") for key in env):
         return subprocess.Popen(list(argv), env=dict(env), stdin=subprocess.DEVNULL, stdout=out, stderr=err, text=True)
     return Child(argv, env, out, err)
 
 
-def run(argv: Sequence[str], env: Mapping[str, str], timeout: float | None = None) -> subprocess.CompletedProcess[str]:
+def run(argv: Words, env: Mapping[str, str], timeout: float | None = None) -> subprocess.CompletedProcess[str]:
     """`argv`, run to its end; raises TimeoutExpired, and leaves nobody behind."""
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         child = start(argv, env, out, err)
@@ -78,10 +81,6 @@ def run(argv: Sequence[str], env: Mapping[str, str], timeout: float | None = Non
         out.seek(0)
         err.seek(0)
         return subprocess.CompletedProcess(list(argv), code, out.read(), err.read())
-
-
-def _covered(env: Mapping[str, str]) -> bool:
-    return any(key.startswith("COVERAGE") for key in env)
 
 
 @dataclass(frozen=True)
