@@ -153,16 +153,20 @@ class Registry:
         from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 
         params = [Param(key, _bounded(value)) for key, value in sorted(entry.params.items())]
-        metrics = [Metric(key, value, 0, 0) for key, value in sorted(entry.metrics.items())]
-        client.log_batch(run_id, params=params, metrics=metrics)
+        client.log_batch(run_id, params=params)
         source = json.dumps({key: value for key, value in entry.dataset.items() if key != "digest"}, sort_keys=True)
         dataset = Dataset(f"{entry.model}-window", entry.dataset["digest"], "dvc", source)
         client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
         for folder, files in entry.artifacts.items():
             for file in files:
                 client.log_artifact(run_id, str(file), folder or None)
-        if self._logged_model(client, run_id) is None:
-            _log_model(run_id, entry)
+        logged = self._logged_model(client, run_id)
+        model_id = logged.model_id if logged is not None else _log_model(run_id, entry)
+        # After the model: logging one asks for the history of every metric that its run has, each with a request.
+        metrics = [
+            Metric(key, value, 0, 0, model_id=model_id, run_id=run_id) for key, value in sorted(entry.metrics.items())
+        ]
+        client.log_batch(run_id, metrics=metrics)
 
     def _logged_model(self, client: MlflowClient, run_id: str) -> Any | None:
         experiment = client.get_run(run_id).info.experiment_id
@@ -211,7 +215,8 @@ def _logged_in(login: tuple[str, str] | None) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _log_model(run_id: str, entry: Entry) -> None:
+def _log_model(run_id: str, entry: Entry) -> str:
+    """The id of the model, logged now."""
     import mlflow
     import mlflow.xgboost
     from mlflow.models import ModelSignature
@@ -223,13 +228,14 @@ def _log_model(run_id: str, entry: Entry) -> None:
     signature = ModelSignature(inputs, Schema([ColSpec("double")]))
     booster = verify_and_load(entry.model_file, entry.tags["model.sha256"])
     with mlflow.start_run(run_id=run_id):
-        mlflow.xgboost.log_model(
+        logged = mlflow.xgboost.log_model(
             booster,
             name="model",
             signature=signature,
             model_format="json",
             pip_requirements=[f"xgboost=={_version('xgboost')}"],
         )
+    return str(logged.model_id)
 
 
 def _version_of(client: MlflowClient, model: str, tag: str) -> int | None:

@@ -11,6 +11,7 @@ from pipelines.config.model import Task, Training
 from pipelines.engines.columns import Columns
 from pipelines.engines.matrix import SAY_SECONDS, Progress
 from pipelines.errors import ConfigError, DataError, shorten
+from pipelines.storage import trees
 
 if TYPE_CHECKING:
     from xgboost import Booster, QuantileDMatrix
@@ -92,8 +93,7 @@ def fit(
     Raises:
         DataError: XGBoost refuses the data.
     """
-    import xgboost
-
+    xgboost = trees.xgboost()
     evals = [(train, "training")] + ([(validation, "validation")] if validation is not None else [])
     history: dict[str, dict[str, list[float]]] = {}
     callbacks = [_pulse(rounds, progress)]
@@ -134,9 +134,9 @@ def _constraints(training: Training, columns: Columns) -> str:
 
 
 def _pulse(rounds: int, progress: Progress) -> TrainingCallback:
-    import xgboost
+    base: Any = trees.xgboost().callback.TrainingCallback
 
-    class Pulse(xgboost.callback.TrainingCallback):  # type: ignore[misc]  # its base may be imported in a function only
+    class Pulse(base):  # type: ignore[misc]  # it may be imported in a function only
         said = time.monotonic()
 
         def after_iteration(self, model: Any, epoch: int, evals_log: dict[str, dict[str, list[float]]]) -> bool:  # noqa: ARG002

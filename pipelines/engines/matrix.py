@@ -15,6 +15,7 @@ from pipelines.engines.columns import Columns
 from pipelines.engines.rows import Rows
 from pipelines.engines.spool import Spool
 from pipelines.errors import DataError, shorten
+from pipelines.storage import trees
 from pipelines.storage.model_file import NULL_NUMBER, Signature
 
 if TYPE_CHECKING:
@@ -49,11 +50,12 @@ def matrix(
     Raises:
         DataError: no rows, an infinite number, or (in a training matrix) a feature that is null throughout.
     """
-    import xgboost
-
+    xgboost = trees.xgboost()
     feed = _Feed(rows, columns, weights, progress)
 
-    class Source(xgboost.DataIter):  # type: ignore[misc]  # its base may be imported in a function only
+    base: Any = xgboost.DataIter
+
+    class Source(base):  # type: ignore[misc]  # it may be imported in a function only
         def reset(self) -> None:
             feed.reset()
 
@@ -92,8 +94,8 @@ def trees_of(booster: Booster, signature: Signature) -> int:
 def contributions(booster: Booster, signature: Signature, batch: pa.RecordBatch) -> Scores:
     """SHAP values of `batch`, float32: (rows, features + 1), or (rows, classes, features + 1); the last is the bias."""
     import numpy as np
-    import xgboost
 
+    xgboost = trees.xgboost()
     columns = Columns.of(signature)
     data = xgboost.DMatrix(
         columns.block(batch), feature_names=columns.names, feature_types=columns.types, enable_categorical=True

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.model import Task
+from pipelines.storage import trees
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,8 +48,7 @@ def scores(task: Task, day: Array, label: Array, score: Array, block: Array, see
 
 
 def _fitted(settings: dict[str, Any], values: Array, label: Array, own: Array) -> Array:
-    import xgboost as xgb
-
+    xgb = trees.xgboost()
     data = xgb.QuantileDMatrix(values, label, max_bin=SETTINGS["max_bin"], nthread=1)
     said: Array = xgb.train(settings, data, ROUNDS).inplace_predict(own)
     return said

@@ -89,8 +89,6 @@ def _quantiles(took: dict[str, list[float]]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    # As if it were not installed: who serves has no need of it, and XGBoost's import of it takes a second of the 1.4.
-    sys.modules["sklearn"] = None  # type: ignore[assignment]
     with leave.shortly():
         try:
             print(json.dumps(main(Path(sys.argv[1]))))  # noqa: T201 - this line is the answer

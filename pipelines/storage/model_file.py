@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 from pipelines.config.model import Task
 from pipelines.config.strict import Strict
 from pipelines.errors import IntegrityError, shorten
-from pipelines.storage import files
+from pipelines.storage import files, trees
 
 if TYPE_CHECKING:
     from xgboost import Booster
@@ -116,9 +116,7 @@ class Signature(Strict):
 
 def xgboost_version() -> str:
     """The version of XGBoost that models are written with here."""
-    import xgboost
-
-    return str(xgboost.__version__)
+    return str(trees.xgboost().__version__)
 
 
 def save(path: Path, booster: Booster) -> str:
@@ -205,8 +203,7 @@ def _texts(learner: Mapping[str, Any], key: str) -> list[str]:
 
 
 def _load(raw: bytes, where: str) -> Booster:
-    import xgboost
-
+    xgboost = trees.xgboost()
     try:
         return xgboost.Booster(model_file=bytearray(raw))
     except (xgboost.core.XGBoostError, ValueError, TypeError, KeyError) as error:

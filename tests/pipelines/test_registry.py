@@ -89,6 +89,8 @@ def test_what_mlflow_shows(server: tuple[str, Path, subprocess.Popen[bytes]], en
     run_id = Registry(server[0], server[1]).log(entry)
     run = mlflow.MlflowClient(server[0]).get_run(run_id)
     assert run.data.metrics["challenger.auc"] == 0.75
+    (model,) = mlflow.MlflowClient(server[0]).search_logged_models([run.info.experiment_id], max_results=1)
+    assert [(metric.key, metric.value) for metric in model.metrics] == [("challenger.auc", 0.75)]
     assert run.data.params["training.rounds"] == "2"
     assert run.data.tags["ledger.tag"] == entry.tag
     assert run.inputs.dataset_inputs[0].dataset.digest == "d" * 32
