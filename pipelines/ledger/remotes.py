@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from pipelines.config.secrets import AWS, secret_file
 from pipelines.config.settings import Settings
 from pipelines.errors import EvergreenError, IntegrityError, PassingFault, shorten
+from pipelines.storage.files import is_full, no_space
 from pipelines.storage.s3 import is_s3
 
 
@@ -71,6 +72,8 @@ def passing(what: str) -> Iterator[None]:
     except EvergreenError:
         raise
     except (OSError, DvcException) as error:
+        if is_full(error):
+            raise no_space(what) from error
         raise PassingFault(
             shorten(f"{type(error).__name__}: {error}", 160), where=what, remedy="look whether it can be reached"
         ) from error

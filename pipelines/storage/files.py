@@ -135,13 +135,27 @@ def full_disk(where: str) -> Iterator[None]:
     """A full disk becomes a PassingFault, whichever library ran into it; all else goes on as it is."""
     try:
         yield
-    except OSError as error:
-        raise _fault(error, Path(where)) from error
-    except sqlite3.OperationalError as error:
-        # DVC keeps what it knows of files in a database of SQLite's.
-        if "disk is full" not in str(error):
+    except (OSError, sqlite3.OperationalError) as error:
+        if not is_full(error):
             raise
-        raise _no_space(where) from error
+        raise no_space(short(Path(where))) from error
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether a full disk, or quota, is the error or what lies behind it."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        # DVC keeps what it knows of files in a database of SQLite's.
+        if isinstance(error, sqlite3.OperationalError) and "disk is full" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def no_space(where: str) -> PassingFault:
+    """What to say of it."""
+    return PassingFault("no space left on the disk", where=where, remedy="free some space and try again")
 
 
 def short(path: Path) -> str:
@@ -162,13 +176,7 @@ def _sync(path: Path) -> None:
 
 
 def _fault(error: OSError, path: Path) -> Exception:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return _no_space(short(path))
-    return error
-
-
-def _no_space(where: str) -> PassingFault:
-    return PassingFault("no space left on the disk", where=where, remedy="free some space and try again")
+    return no_space(short(path)) if is_full(error) else error
 
 
 def _plain(value: object) -> str:

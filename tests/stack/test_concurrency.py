@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 from stack.machine import probes
+from stack.machine.place import wait_for
 from stack.machine.stack import Retrained, Stack
 
 AS_OF, LATER = 38, (44, 50)
@@ -76,4 +77,4 @@ def test_two_runs_of_one_model_do_not_meet(stack: Stack, asked: Asked) -> None:
         well(stack, "other__retrain", run)
     for as_of in days.values():
         assert len(probes.finished(stack.compose, "other", as_of)) == 1
-    assert probes.orphans(stack.docker) == []
+    wait_for(lambda: not probes.orphans(stack.docker), "promotions have ended too, and no container is left", 120)
