@@ -60,7 +60,7 @@ def test_a_stage_that_runs_out_says_so_and_leaves_nothing(
     done = stages.perform(stage, params)
     assert done.code in (ExitCode.DONE, ExitCode.REFUSED), (done.error, stages.said)
     assert probes.uploads(stack.machine) == []
-    assert probes.orphans(stack.docker) == []
+    assert not [name for name in probes.orphans(stack.docker) if f"-{MODEL}-" in name], "others may take in their days"
 
 
 def unmoved(stack: Stack, before: dict[str, str]) -> bool:
