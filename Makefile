@@ -127,5 +127,4 @@ $(UV):
 	@echo "installing what requirements-dev.lock names"
 	@$(SYNC) requirements.lock requirements-dev.lock
 	@$(EDITABLE)
-	@$(COMPILE)
 	@touch $@

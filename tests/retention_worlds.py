@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import stories
 from stories import Story
 
 from pipelines.config.settings import Settings
+from pipelines.ledger import Ledger, champion
+from pipelines.ledger.champion import Champion, ChampionWindow, Reason
 
 NOBODYS = b"nobody needs these bytes"
 SHORT_LEASE = 5  # seconds, the least there is
@@ -48,6 +53,28 @@ def copy(told: Story, target: Path) -> Story:
 def place(settings: Settings, oid: str, where: str = "files") -> Path:
     """Where an object lies in the remote, or on its shelf."""
     return Path(settings.dvc_remote, where, "md5", oid[:2], oid[2:])
+
+
+def stored(settings: Settings, content: bytes, kind: str = "") -> str:
+    """An object of these bytes, put into the remote; its name there, the md5 and `kind`."""
+    oid = hashlib.md5(content, usedforsecurity=False).hexdigest() + kind
+    place(settings, oid).parent.mkdir(parents=True, exist_ok=True)
+    place(settings, oid).write_bytes(content)
+    return oid
+
+
+def crown(ledger: Ledger, run: str, version: int = 1, kind: Literal["better", "rollback"] = "better") -> None:
+    """Make a run champion."""
+    day = date.fromisoformat(run[:10])
+    standing = Champion(
+        version=version,
+        run=run,
+        model_sha256="0" * 64,
+        since=datetime.now(UTC),
+        reason=Reason(kind=kind),
+        window=ChampionWindow(as_of=day, train=(day, day), test=(day, day)),
+    )
+    champion.promote(ledger, standing, ledger.head("champion"))
 
 
 def age(settings: Settings, days: float) -> None:

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.errors import ConfigError, EvergreenError, PassingFault, shorten
+from pipelines.errors import ConfigError, EvergreenError, shorten
+from pipelines.storage.files import no_space
 
 if TYPE_CHECKING:
     import duckdb
@@ -58,5 +59,5 @@ def explain(error: Exception, memory: str = MEMORY) -> EvergreenError:
             remedy="take a shorter window, or join and sort less in features.py",
         )
     if isinstance(error, duckdb.IOException) and "No space left" in text:
-        return PassingFault("no space left on the disk", where="DuckDB", remedy="free some space and try again")
+        return no_space("DuckDB")
     return ConfigError(shorten(text, 200), where="DuckDB", remedy="look at features.py and label.expression")

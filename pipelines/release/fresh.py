@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pipelines import leave
 from pipelines.engines import example
 from pipelines.engines.matrix import predict
 from pipelines.errors import EvergreenError
@@ -42,8 +43,9 @@ def main(folder: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    try:
-        sys.stdout.write(json.dumps(main(Path(sys.argv[1]))) + "\n")
-    except EvergreenError as error:
-        sys.stderr.write(f"{error.line()}\n")
-        raise SystemExit(int(error.exit_code)) from None
+    with leave.shortly():
+        try:
+            sys.stdout.write(json.dumps(main(Path(sys.argv[1]))) + "\n")
+        except EvergreenError as error:
+            sys.stderr.write(f"{error.line()}\n")
+            raise SystemExit(int(error.exit_code)) from None

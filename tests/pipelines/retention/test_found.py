@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from datetime import UTC, date, datetime
 
-from retention_worlds import place
+from retention_worlds import crown, stored
 
 from pipelines.config.settings import PROJECT, Settings
-from pipelines.ledger import Ledger, champion
-from pipelines.ledger.champion import Champion, ChampionWindow, Reason
+from pipelines.ledger import Ledger
 from pipelines.ledger.store import Store
 from pipelines.retention.found import trained
 from pipelines.storage.files import json_bytes
@@ -18,14 +15,6 @@ from pipelines.storage.files import json_bytes
 CROWNED, OTHER, ELSEWHERE = (f"2024-01-{day}-20260101T00000{n}Z-abcde{n}" for n, day in enumerate((20, 28, 24)))
 SPOILT, SOUND = "0" * 32, "1" * 32  # revisions of partitions, with and without the rows
 MONTHS = {"2024-01"}
-
-
-def stored(settings: Settings, content: bytes, kind: str = "") -> str:
-    """An object of these bytes in the remote; its name there, which ends in `kind`."""
-    oid = hashlib.md5(content, usedforsecurity=False).hexdigest() + kind
-    place(settings, oid).parent.mkdir(parents=True, exist_ok=True)
-    place(settings, oid).write_bytes(content)
-    return oid
 
 
 def ran(settings: Settings, ledger: Ledger, run: str, read: str, january: bytes, december: bytes = b"12") -> str:
@@ -41,14 +30,6 @@ def ran(settings: Settings, ledger: Ledger, run: str, read: str, january: bytes,
     made = ledger.commit(f"run/{run}", files, "A run", parent=None, base=ledger.head("data"))
     ledger.tag(f"runs/{run}", made)
     return months["2024-01"]
-
-
-def crown(ledger: Ledger, run: str) -> None:
-    day = date.fromisoformat(run[:10])
-    window = ChampionWindow(as_of=day, train=(day, day), test=(day, day))
-    reason, now = Reason(kind="better"), datetime.now(UTC)
-    standing = Champion(version=1, run=run, model_sha256="0" * 64, since=now, reason=reason, window=window)
-    champion.promote(ledger, standing, ledger.head("champion"))
 
 
 def test_a_month_that_two_runs_share_waits_for_the_champions_first_night(settings: Settings) -> None:

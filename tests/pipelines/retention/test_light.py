@@ -13,13 +13,12 @@ from typing import Literal
 
 import pytest
 import stories
-from retention_worlds import age, place
+from retention_worlds import age, crown, place, stored
 
 from pipelines.config.retention import Retention
 from pipelines.config.settings import Settings
 from pipelines.errors import InputError, IntegrityError, NothingToDo
 from pipelines.ledger import Ledger, champion, decisions, nights, runs, stamps
-from pipelines.ledger.champion import Champion, ChampionWindow, Reason
 from pipelines.ledger.refs import delete, every
 from pipelines.retention import pins, sweep
 from pipelines.retention import plan as planning
@@ -41,14 +40,6 @@ def quiet(_: str) -> None:
     pass
 
 
-def store(settings: Settings, content: bytes) -> str:
-    """An object of these bytes, put into the remote; its md5."""
-    oid = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    place(settings, oid).parent.mkdir(parents=True, exist_ok=True)
-    place(settings, oid).write_bytes(content)
-    return oid
-
-
 @dataclass
 class World:
     """Champions FIRST and SECOND, a run DRY that nobody needs, one, LEFT, that was given up, and bytes of nobody's."""
@@ -66,31 +57,20 @@ class World:
         passed: bool = False,
     ) -> None:
         """A run whose lock names objects of these bytes; `said` is what its champion had stamped."""
-        lock = "".join(f"- md5: {store(self.settings, content)}\n" for content in contents).encode()
+        lock = "".join(f"- md5: {stored(self.settings, content)}\n" for content in contents).encode()
         standing = {"champion": {"run": judged} if judged else None}
         files = {"dvc.lock": lock, "run.json": b"{}", "champion/champion.json": json.dumps(standing).encode()}
         if passed:
             files["out/evaluate/gates.json"] = json_bytes({"passed": True})
         if said:
-            files[stamps.NOTE] = json_bytes({"stamped": {"md5": store(self.settings, said)}})
+            files[stamps.NOTE] = json_bytes({"stamped": {"md5": stored(self.settings, said)}})
         head = self.ledger.head("data")
         made = self.ledger.commit(f"run/{run}", files, "A run", parent=None, base=head)
         if finish:
             self.ledger.tag(f"runs/{run}", made)
 
     def crown(self, run: str, version: int, kind: Literal["better", "rollback"] = "better") -> None:
-        """Make a run champion."""
-        day = date.fromisoformat(run[:10])
-        window = ChampionWindow(as_of=day, train=(day, day), test=(day, day))
-        standing = Champion(
-            version=version,
-            run=run,
-            model_sha256="0" * 64,
-            since=datetime.now(UTC),
-            reason=Reason(kind=kind),
-            window=window,
-        )
-        champion.promote(self.ledger, standing, self.ledger.head("champion"))
+        crown(self.ledger, run, version, kind)
 
     def plan(self, grace: Grace = NOW) -> Plan:
         return plan(self.settings, open_all(self.settings), grace)
@@ -124,7 +104,7 @@ def world(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> World:
     made.crown(SECOND, 2)
     made.run(DRY, b"model 3", SHARED, judged=SECOND)
     made.run(LEFT, b"half a model", finish=False)
-    store(settings, NOBODYS)
+    stored(settings, NOBODYS)
     return made
 
 
@@ -202,7 +182,7 @@ def test_a_run_that_became_champion_while_it_ended_gets_its_tag_back(world):
 
 def test_every_ledger_counts(world):
     other = Ledger.open(world.settings, "other", create=True)
-    oid = store(world.settings, b"of the other")
+    oid = stored(world.settings, b"of the other")
     files = {"lake/a/2024-01.dvc": f"outs:\n- md5: {oid}\n".encode()}
     other.commit("data", files, "Ingest", parent=other.head("data"))
     assert [ledger.model for ledger in open_all(world.settings)] == ["other", "tiny"]
