@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import pytest
 from stack.machine import probes
-from stack.machine.place import wait_for
 from stack.machine.stack import Retrained, Stack
 
 AS_OF, LATER = 38, (44, 50)
@@ -75,6 +74,8 @@ def test_two_runs_of_one_model_do_not_meet(stack: Stack, asked: Asked) -> None:
         stack.airflow.trigger("other__retrain", run, {"as_of": as_of})
     for run in days:
         well(stack, "other__retrain", run)
+        if stack.airflow.announced("other__retrain", run):
+            stack.promoted("other", run)
     for as_of in days.values():
         assert len(probes.finished(stack.compose, "other", as_of)) == 1
-    wait_for(lambda: not probes.orphans(stack.docker), "promotions have ended too, and no container is left", 120)
+    assert probes.orphans(stack.docker) == []
