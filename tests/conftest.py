@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +24,14 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # How long an example takes says how busy the machine is.
 hypothesis_settings.register_profile("evergreen", deadline=None)
 hypothesis_settings.load_profile("evergreen")
+
+
+def pytest_collection_finish() -> None:
+    """What all modules of all tests have made stays: a collection that goes through it takes half a second."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000)
+    atexit.register(gc.unfreeze)  # else DuckDB speaks of leaks
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -36,7 +36,13 @@ LIBRARIES = (
     "sklearn.linear_model",
     "xgboost",
 )
-OURS = ("pipelines.cli.main", "pipelines.runs.chain", "pipelines.runs.stage", "pipelines.card.publish")
+OURS = (
+    "pipelines.cli.main",
+    "pipelines.ledger.code",
+    "pipelines.runs.chain",
+    "pipelines.runs.stage",
+    "pipelines.card.publish",
+)
 
 
 def load() -> None:
@@ -45,6 +51,8 @@ def load() -> None:
         warnings.simplefilter("ignore")
         for name in (*OURS, *LIBRARIES):
             importlib.import_module(name)
+        # Which code a stage is: half a second of parsing, and nobody changes the project while its tests run.
+        sys.modules["pipelines.ledger.code"].stage_hashes()
     gc.collect()
     gc.freeze()
     atexit.register(gc.unfreeze)  # else DuckDB speaks of leaks
