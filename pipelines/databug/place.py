@@ -66,10 +66,14 @@ def _curve(column: Profile, edges: Sequence[float]) -> tuple[NDArray[np.float64]
     """Knots, ascending, and the share of values below each."""
     import numpy as np
 
+    hist = column["hist"]
+    cumulated = np.zeros(len(hist) + 1)
+    np.cumsum(np.array(hist, np.float64), out=cumulated[1:])
+    knots = np.empty(len(hist) + 1)
+    knots[0], knots[-1], knots[1:-1] = column["min"], column["max"], edges
     # Within the day's own extremes: most of a bin at an end may lie beyond them.
-    low, high = float(column["min"]), float(column["max"])
-    knots = np.concatenate([[low], np.clip(edges, low, high), [high]])
-    cumulated = np.concatenate([[0.0], np.cumsum(column["hist"], dtype=np.float64)])
+    np.maximum(knots, knots[0], out=knots)
+    np.minimum(knots, knots[-1], out=knots)
     return knots, cumulated / cumulated[-1]
 
 
