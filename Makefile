@@ -63,7 +63,8 @@ stack-demo: stack ## the story of `make demo` on the stack
 
 # In the order of the folders, so that what waits for servers comes first; one process more than there are processors,
 # for then some wait.
-PYTEST = -m pytest -n $$(( $$(nproc) < 8 ? $$(nproc) + 1 : 8 )) --dist loadscope --no-loadscope-reorder $(ARGS)
+PYTEST = -m pytest -n $$(( $$(nproc) < 8 ? $$(nproc) + 1 : 8 )) --dist loadscope --no-loadscope-reorder \
+	-m "not matrix" $(ARGS)
 
 test: dev ## every test that needs no root; ARGS="tests/dags -k form" for some
 	@$(BIN)/python $(PYTEST)
@@ -73,14 +74,14 @@ coverage: dev ## the same with the coverage of pipelines/, in the processes that
 	$(BIN)/coverage combine --quiet; $(BIN)/coverage report; exit $$status
 
 STACK = @[ "$$(id -u)" = 0 ] || { echo "this starts a Docker engine and real servers: run it as root on Debian"; exit 1; }; \
-	$(BIN)/python -m pytest $(if $(findstring tests/,$(ARGS)),,tests/stack) --timeout 1200 -o timeout_func_only=true \
+	$(BIN)/python -m pytest $(if $(findstring tests/,$(ARGS)),,$(1)) --timeout 1200 -o timeout_func_only=true \
 	--capture=tee-sys --durations=20
 
 test-stack: dev ## the containers on real servers, as root on Debian; ARGS="tests/stack/test_story.py" for some
-	$(STACK) -m "not matrix" $(ARGS)
+	$(call STACK,tests/stack) -m "not matrix" $(ARGS)
 
 test-faults: dev ## there, everybody killed at every moment, and S3 away for longer than is waited (an hour)
-	$(STACK) -m "kills or matrix" $(ARGS)
+	$(call STACK,tests/stack tests/faults/test_kills.py) -m "kills or matrix" $(ARGS)
 
 lint: dev ## ruff, strict types, layers
 	$(BIN)/ruff check
