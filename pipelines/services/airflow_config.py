@@ -129,7 +129,7 @@ def _pace() -> Sections:
     # Airflow's defaults suit a cluster; here a person waits for six short tasks in a row.
     return {
         "scheduler": {
-            "scheduler_idle_sleep_time": "0.2",
+            "scheduler_idle_sleep_time": "0.5",
             "scheduler_heartbeat_sec": "2",
             "job_heartbeat_sec": "2",
             # A task whose process was killed is noticed within a minute, its last heartbeat included, instead of five.

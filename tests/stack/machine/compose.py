@@ -27,26 +27,20 @@ def stand_in(image: str, port: int, upstream: str, networks: list[str]) -> dict[
         "entrypoint": ["python3", "-u", SCRIPT],
         "command": [str(port), upstream],
         "user": "65534:65534",
-        "healthcheck": {"test": check, "interval": "3s", "timeout": "5s", "retries": 30},
+        "healthcheck": {"test": check, "interval": "5s", "timeout": "5s", "retries": 24},
         "volumes": [f"{forwarder.__file__}:{SCRIPT}:ro"],
         "networks": [*networks, "outside"],
     }
 
 
 def impatient() -> dict[str, Any]:
-    """Health checks for a machine that is waited for: what depends on a service starts soon after it is up."""
-    probed = (
-        "ledger",
-        "mlflow",
-        "docker-proxy",
-        "airflow-api",
-        "airflow-dags",
-        "airflow-scheduler",
-        "airflow-triggerer",
-    )
-    often = {"interval": "3s", "retries": 120}
-    worker = {"interval": "10s", "retries": 20, "start_period": "5s"}
-    return {name: {"healthcheck": often} for name in probed} | {"airflow-worker": {"healthcheck": worker}}
+    """Health checks for a machine that is waited for: what depends on these starts soon after they are up.
+
+    The others keep the pace of the project: a look costs the engine a process, 60 ms of processor time.
+    """
+    often = {"healthcheck": {"interval": "3s", "retries": 120}}
+    worker = {"healthcheck": {"interval": "20s", "retries": 10, "start_period": "5s"}}
+    return {"mlflow": often, "airflow-api": often, "airflow-worker": worker}
 
 
 @dataclass(frozen=True)
