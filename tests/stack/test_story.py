@@ -5,25 +5,15 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
-from concurrent.futures import Future
 from typing import Any
 
 import pytest
 from stack.machine import probes
-from stack.machine.embedded import AS_OF, Embedded
-from stack.machine.models import FLIGHTS_FIRST, FLIGHTS_LAST
 from stack.machine.place import say, timed
 from stack.machine.stack import Retrained, Stack
 
 LIMIT = 90.0
 STAGES = ("snapshot", "validate", "features", "train", "evaluate", "register", "promote")
-
-
-@pytest.fixture(scope="module")
-def story(stack: Stack) -> Retrained:
-    """Flights retrained as of the end of March, promoted by its gates."""
-    stack.ingest("flights", FLIGHTS_FIRST, FLIGHTS_LAST)
-    return stack.retrain("flights", "story", as_of=AS_OF)
 
 
 def test_the_challenger_is_champion(stack: Stack, story: Retrained) -> None:
@@ -98,16 +88,6 @@ def test_mlflow_answers_neither_strangers_nor_foreign_hosts(stack: Stack, host: 
         pass
     refused.value.close()
     assert refused.value.code == status
-
-
-def test_the_embedded_runtime_makes_the_same_model(stack: Stack, story: Retrained, embedded: Future[Embedded]) -> None:
-    alone = embedded.result(600)
-    for name, seconds in alone.steps.items():
-        start, end = story.spans[name]
-        say(f"{name}: {seconds:.1f} s embedded, {(end - start).total_seconds():.1f} s in the stack")
-    champion = probes.champion(stack.compose, "flights")
-    assert champion is not None
-    assert alone.model_sha256 == champion["model_sha256"]
 
 
 def said(output: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from stack.machine import images
 from stack.machine.airflow_client import Client
 from stack.machine.compose import Compose, Container, impatient, stand_in, tasks, written
 from stack.machine.dockerd import Dockerd
-from stack.machine.models import FLIGHTS_FIRST, FLIGHTS_LAST, VARIANTS, Models
+from stack.machine.models import VARIANTS, Models
 from stack.machine.models import files as lake_files
 from stack.machine.place import GATEWAY, free_port, timed, wait_for
 from stack.machine.session import Machine
@@ -50,20 +50,13 @@ class Stack:
     compose: Compose
     airflow: Client
     models: Models
+    _asked: set[str] = field(default_factory=set)
     _ingested: set[str] = field(default_factory=set)
 
     @property
     def mlflow(self) -> str:
         """MLflow's published address."""
         return f"http://127.0.0.1:{self.compose.variables['EVERGREEN_MLFLOW_PORT']}"
-
-    def take_in(self) -> None:
-        """Ask for all days of all models at once; `ingest` waits for one of them."""
-        spans = {name: (self.models.day(0), self.models.last) for name in VARIANTS}
-        spans["flights"] = (FLIGHTS_FIRST, FLIGHTS_LAST)
-        self.airflow.ready(*(f"{name}__ingest" for name in spans))
-        for name, (first, last) in spans.items():
-            self.airflow.trigger(f"{name}__ingest", "all", _span(first, last))
 
     @property
     def docker(self) -> Dockerd:
@@ -84,8 +77,14 @@ class Stack:
         self._ingested.add(model)
 
     def ready(self, model: str) -> None:
-        """One of the small models with all its days."""
-        self.ingest(model, self.models.day(0), self.models.last)
+        """One of the small models with all its days; whoever asks first has the days of all of them taken in."""
+        first, last = self.models.day(0), self.models.last
+        if not self._asked:
+            self._asked.update(VARIANTS)
+            self.airflow.ready(*(f"{name}__ingest" for name in VARIANTS))
+            for name in VARIANTS:
+                self.airflow.trigger(f"{name}__ingest", "all", _span(first, last))
+        self.ingest(model, first, last)
 
     def retrain(self, model: str, run: str, seconds: float = 600, **conf: Any) -> Retrained:
         """Trigger a retraining and see it through to its promotion."""
@@ -201,7 +200,6 @@ def up(machine: Machine, models: Models) -> Iterator[Stack]:
             raise
         with timed("lake on S3"), ThreadPool(8) as pool:
             pool.map(lambda name: machine.s3().upload_file(str(models.lake / name), LAKE, name), lake_files(models))
-        stack.take_in()
         # What it starts once an hour would be taken for somebody's leftovers.
         client.ready("evergreen__maintenance")
         client.pause("evergreen__maintenance")
