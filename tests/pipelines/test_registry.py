@@ -36,8 +36,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
     command = [Path(sys.executable).with_name("mlflow"), "server", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--workers", "1", "--no-serve-artifacts", "--default-artifact-root", str(home / "artifacts")]
     command += ["--backend-store-uri", f"sqlite:///{home}/mlflow.db"]
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with (home / "log").open("wb") as log:
-        child = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"})
+        child = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | quiet)
     uri = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + 120
     while not answers(uri):

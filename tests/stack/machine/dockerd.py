@@ -16,9 +16,6 @@ POOL = "10.213.128.0/17"
 # Within a network containers reach each other, from one network to another they do not.
 WITHIN = ("-m", "physdev", "--physdev-is-bridged", "-s", NETWORKS, "-d", NETWORKS, "-j", "ACCEPT")
 BETWEEN = ("-s", NETWORKS, "-d", NETWORKS, "-j", "DROP")
-# By version of control groups: where the kernel reads what all containers weigh against others, and the most it takes.
-GROUPS = Path("/sys/fs/cgroup")
-WEIGHTS = {"1": (GROUPS / "cpu/docker/cpu.shares", 65536), "2": (GROUPS / "docker/cpu.weight", 10000)}
 
 
 @dataclass
@@ -53,13 +50,11 @@ class Dockerd:
                 "ip6tables": "false",
                 "ip-masq": "false",
                 "default-address-pool": f"base={POOL},size=24",
-                "exec-opt": "native.cgroupdriver=cgroupfs",
                 "containerd-namespace": "evergreen-test",
                 "containerd-plugins-namespace": "evergreen-test-plugins",
             }
             self.keeper.start("dockerd", ["dockerd", *(f"--{name}={value}" for name, value in options.items())])
             wait_for(lambda: self.keeper.require("dockerd") and self._answers(), "the Docker engine answers", 60)
-            self._put_first()
 
     def kill(self) -> None:
         """SIGKILL for the engine alone; its containerd and the containers live on."""
@@ -86,13 +81,6 @@ class Dockerd:
 
     def _answers(self) -> bool:
         return attempt("docker", "version", env=self.environment).returncode == 0
-
-    def _put_first(self) -> None:
-        """Containers before whatever else the machine does: `.ci/run` has its other tests run beside these."""
-        file, weight = WEIGHTS[self.docker("info", "--format", "{{.CgroupVersion}}").strip()]
-        file.parent.mkdir(exist_ok=True)
-        if file.exists():  # not where the kernel leaves the processors out
-            file.write_text(f"{weight}\n")
 
     def _filter(self) -> None:
         self.clear()
