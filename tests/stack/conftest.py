@@ -17,7 +17,7 @@ from stack.machine.stack import Retrained, Stack
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The story first: its seconds are judged, and `.ci/run` leaves the machine to it until it has been told."""
+    """The story first: its seconds are judged, so nobody else is at work yet."""
     items.sort(key=lambda item: item.path.name != "test_story.py")
 
 

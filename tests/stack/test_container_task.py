@@ -173,11 +173,11 @@ def test_promote_has_a_volume_of_its_own(played: Played) -> None:
 
 
 def test_a_killed_workers_container_is_found_by_the_next_try(played: Played) -> None:
-    child = played.begin(case("kill", seconds=6))
+    child = played.begin(case("kill", seconds=12))
     before = played.container("train")
     child.send_signal(signal.SIGKILL)
     child.wait()
-    found, output = played.run(case("kill", attempt=2, seconds=6))
+    found, output = played.run(case("kill", attempt=2, seconds=12))
     assert found == [{"returned": RUN}]
     assert "re-attached to container" in output
     assert output.count("line 0") == 1
