@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from pipelines.ledger.command import GitFailed, git
 PACKAGE = "pipelines"
 # A model's features.py is loaded by path and imports these helpers, which no import statement of the stage shows.
 HELPERS = {"features": f"{PACKAGE}.features"}
-_DOTTED = re.compile(rf"{PACKAGE}(\.[a-z_][a-z0-9_]*)+\Z")
+_DOTTED = re.compile(rf"""(?<=["']){PACKAGE}(?:\.[a-z_][a-z0-9_]*)+(?=["'])""")
 
 
 def describe(settings: Settings, project: Path = PROJECT) -> dict[str, Any]:
@@ -79,12 +79,22 @@ def _imports(project: Path, module: str) -> tuple[str, ...]:
     file = _file(project, module)
     if file is None:
         return ()
+    source = file.read_bytes()
     try:
-        tree = ast.parse(file.read_bytes())
+        tree = ast.parse(source)
     except SyntaxError as error:
         raise InputError(f"is not Python: {error.msg}", where=f"{file.name} line {error.lineno}") from None
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
-    return tuple(sorted({name for node in ast.walk(tree) for name in _named(node, package)}))
+    named = {name for node in _statements(tree.body) for name in _named(node, package)}
+    return tuple(sorted(named.union(_DOTTED.findall(source.decode(errors="replace")))))  # import_module("pipelines.…")
+
+
+def _statements(nodes: Sequence[ast.AST]) -> Iterator[ast.AST]:
+    """Every statement, those inside of others too: nothing else can import, and most of a tree is something else."""
+    for node in nodes:
+        yield node
+        for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+            yield from _statements(getattr(node, part, ()))
 
 
 def _named(node: ast.AST, package: str) -> Iterator[str]:
@@ -100,8 +110,6 @@ def _named(node: ast.AST, package: str) -> Iterator[str]:
             if base.split(".")[0] == PACKAGE:
                 yield base
                 yield from (f"{base}.{alias.name}" for alias in names)
-        case ast.Constant(value=str(text)) if _DOTTED.match(text):  # import_module("pipelines.…")
-            yield text
         case _:
             return
 
