@@ -36,7 +36,7 @@ def stand_in(image: str, port: int, upstream: str, networks: list[str]) -> dict[
 def impatient() -> dict[str, Any]:
     """Health checks for a machine that is waited for: what depends on these starts soon after they are up.
 
-    The others keep the pace of the project: a look costs the engine a process, 60 ms of processor time.
+    The others keep the pace of the project: a look costs the engine a process.
     """
     often = {"healthcheck": {"interval": "3s", "retries": 120}}
     worker = {"healthcheck": {"interval": "20s", "retries": 10, "start_period": "5s"}}

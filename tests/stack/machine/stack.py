@@ -50,7 +50,6 @@ class Stack:
     compose: Compose
     airflow: Client
     models: Models
-    _asked: set[str] = field(default_factory=set)
     _ingested: set[str] = field(default_factory=set)
 
     @property
@@ -79,8 +78,7 @@ class Stack:
     def ready(self, model: str) -> None:
         """One of the small models with all its days; whoever asks first has the days of all of them taken in."""
         first, last = self.models.day(0), self.models.last
-        if not self._asked:
-            self._asked.update(VARIANTS)
+        if self._ingested.isdisjoint(VARIANTS):
             self.airflow.ready(*(f"{name}__ingest" for name in VARIANTS))
             for name in VARIANTS:
                 self.airflow.trigger(f"{name}__ingest", "all", _span(first, last))
