@@ -25,7 +25,7 @@ IMAGE_ARGS = $(if $(BASE),--build-arg BASE=$(BASE)) $(if $(NETWORK),--network=$(
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env dev demo up down stack stack-down stack-demo test coverage test-stack test-faults lint bench lock images clean
+.PHONY: help env dev demo up down stack stack-down stack-demo test coverage test-machine test-stack test-faults lint bench lock images clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -61,9 +61,8 @@ stack-demo: stack ## the story of `make demo` on the stack
 	@$(BIN)/evergreen stack-lake
 	@$(COMPOSE) run --rm demo
 
-# In the order of the folders, so that what waits for servers comes first; one process more than there are processors,
-# for then some wait.
-PYTEST = -m pytest -n $$(( $$(nproc) < 8 ? $$(nproc) + 1 : 8 )) --dist loadscope --no-loadscope-reorder \
+# What waits for Airflow comes first (tests/conftest.py): two processes more than there are processors, for three wait.
+PYTEST = -m pytest -n $$(( $$(nproc) < 7 ? $$(nproc) + 2 : 8 )) --dist loadscope --no-loadscope-reorder \
 	-m "not matrix" $(ARGS)
 
 test: dev ## every test that needs no root; ARGS="tests/dags -k form" for some
@@ -73,9 +72,13 @@ coverage: dev ## the same with the coverage of pipelines/, in the processes that
 	@$(BIN)/coverage erase; $(BIN)/coverage run $(PYTEST); status=$$?; \
 	$(BIN)/coverage combine --quiet; $(BIN)/coverage report; exit $$status
 
-STACK = @[ "$$(id -u)" = 0 ] || { echo "this starts a Docker engine and real servers: run it as root on Debian"; exit 1; }; \
+ROOT = @[ "$$(id -u)" = 0 ] || { echo "this starts a Docker engine and real servers: run it as root on Debian"; exit 1; }
+STACK = $(ROOT); \
 	$(BIN)/python -m pytest $(if $(findstring tests/,$(ARGS)),,$(1)) --timeout 1200 -o timeout_func_only=true \
 	--capture=tee-sys --durations=20
+
+test-machine: dev ## packages, Docker engine and images that test-stack would make first
+	$(ROOT); PYTHONPATH=tests $(BIN)/python -m stack.machine.prepare
 
 test-stack: dev ## the containers on real servers, as root on Debian; ARGS="tests/stack/test_story.py" for some
 	$(call STACK,tests/stack) -m "not matrix" $(ARGS)

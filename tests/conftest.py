@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import gc
 import os
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from buckets import Buckets, Faults
 from hypothesis import settings as hypothesis_settings
 from support import TinyModel, write_tiny_model
 
+from pipelines import imports
 from pipelines.config import settings as configuration
 from pipelines.config.settings import Settings
 
@@ -26,12 +26,19 @@ hypothesis_settings.register_profile("evergreen", deadline=None)
 hypothesis_settings.load_profile("evergreen")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """First those who wait for Airflow, then the modules with long tests: at the end nobody is to wait for one alone."""
+    ranks: dict[Path, int] = {}
+    for item in items:
+        rank = 0 if item.path.parent.name == "dags" else 1 if item.get_closest_marker("slow") else 2
+        ranks[item.path] = min(rank, ranks.get(item.path, rank))
+    items.sort(key=lambda item: ranks[item.path])
+
+
 def pytest_collection_finish() -> None:
     """What all modules of all tests have made stays: a collection that goes through it takes half a second."""
-    gc.collect()
-    gc.freeze()
+    imports.set_aside()
     gc.set_threshold(50_000)
-    atexit.register(gc.unfreeze)  # else DuckDB speaks of leaks
 
 
 @pytest.fixture(scope="session", autouse=True)

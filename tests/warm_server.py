@@ -6,8 +6,6 @@ talk.
 
 from __future__ import annotations
 
-import atexit
-import gc
 import importlib
 import json
 import os
@@ -42,6 +40,7 @@ OURS = (
     "pipelines.runs.chain",
     "pipelines.runs.stage",
     "pipelines.card.publish",
+    "pipelines.imports",
 )
 
 
@@ -53,9 +52,7 @@ def load() -> None:
             importlib.import_module(name)
         # Which code a stage is: half a second of parsing, and nobody changes the project while its tests run.
         sys.modules["pipelines.ledger.code"].stage_hashes()
-    gc.collect()
-    gc.freeze()
-    atexit.register(gc.unfreeze)  # else DuckDB speaks of leaks
+    sys.modules["pipelines.imports"].set_aside()
     assert threading.active_count() == 1, f"a fork would lose these threads: {threading.enumerate()}"
 
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    _Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
+
 LEVELS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 QUARTILES = (0.25, 0.75)
 _PERIODS = (24, 60, 360, 1440, 2400, 86400)
@@ -26,17 +28,26 @@ class Scale:
     period: float | None = None
     cut: float = 0.0
 
-    def quantiles(self, column: Profile, levels: Sequence[float]) -> NDArray[np.float64] | None:
-        """The `levels` quantiles, straight within a bin; None: no histogram on these edges, or too few values."""
+    def quantiles(self, days: Sequence[Profile], levels: Sequence[float]) -> list[NDArray[np.float64] | None]:
+        """The column's `levels` quantiles on each of `days`, straight within a bin.
+
+        None for a day without a histogram on these edges, or with too few values.
+        """
         import numpy as np
 
-        hist = column.get("hist")
-        if hist is None or len(hist) != len(self.edges) + 1 or column["finite"] < MIN_ROWS:
-            return None
-        knots, cumulated = _curve(column, self.edges)
-        if self.period is not None:
-            knots, cumulated = _opened(knots, cumulated, self.cut, self.period)
-        return np.interp(levels, cumulated, knots)
+        places = [place for place, day in enumerate(days) if self._tells(day)]
+        found: list[NDArray[np.float64] | None] = [None] * len(days)
+        for place, *curve in zip(places, *_curves([days[place] for place in places], self.edges), strict=True):
+            knots, below = self._laid(*curve)
+            found[place] = np.interp(levels, below, knots)
+        return found
+
+    def _tells(self, day: Profile) -> bool:
+        hist = day.get("hist")
+        return hist is not None and len(hist) == len(self.edges) + 1 and bool(day["finite"] >= MIN_ROWS)
+
+    def _laid(self, knots: NDArray[np.float64], below: NDArray[np.float64]) -> _Curve:
+        return (knots, below) if self.period is None else _opened(knots, below, self.cut, self.period)
 
 
 def scale_of(edges: tuple[float, ...], before: Sequence[Profile]) -> Scale:
@@ -62,30 +73,28 @@ def scale_of(edges: tuple[float, ...], before: Sequence[Profile]) -> Scale:
     return Scale(edges, float(period), float((knots[emptiest] + widths[emptiest] / 2) % period))
 
 
-def _curve(column: Profile, edges: Sequence[float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Knots, ascending, and the share of values below each."""
+def _curves(days: Sequence[Profile], edges: Sequence[float]) -> _Curve:
+    """Of each day its knots, ascending, and the share of values below each: both (days, edges + 2)."""
     import numpy as np
 
-    hist = column["hist"]
-    cumulated = np.zeros(len(hist) + 1)
-    np.cumsum(np.array(hist, np.float64), out=cumulated[1:])
-    knots = np.empty(len(hist) + 1)
-    knots[0], knots[-1], knots[1:-1] = column["min"], column["max"], edges
+    counts = np.array([day["hist"] for day in days], np.float64).reshape(len(days), len(edges) + 1)
+    below = np.zeros((len(days), len(edges) + 2))
+    np.cumsum(counts, axis=1, out=below[:, 1:])
+    knots = np.empty_like(below)
+    knots[:, 0], knots[:, -1], knots[:, 1:-1] = [day["min"] for day in days], [day["max"] for day in days], edges
     # Within the day's own extremes: most of a bin at an end may lie beyond them.
-    np.maximum(knots, knots[0], out=knots)
-    np.minimum(knots, knots[-1], out=knots)
-    return knots, cumulated / cumulated[-1]
+    np.maximum(knots, knots[:, :1], out=knots)
+    np.minimum(knots, knots[:, -1:], out=knots)
+    return knots, below / below[:, -1:]
 
 
-def _opened(
-    knots: NDArray[np.float64], cumulated: NDArray[np.float64], cut: float, period: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _opened(knots: NDArray[np.float64], below: NDArray[np.float64], cut: float, period: float) -> _Curve:
     """The same curve, begun at `cut` and gone once round; `knots` go on as they were, beyond the period."""
     import numpy as np
 
-    at = float(np.interp(cut, knots, cumulated))
+    at = float(np.interp(cut, knots, below))
     after, before = knots > cut, knots <= cut
     return (
         np.concatenate([[cut], knots[after], knots[before] + period, [cut + period]]),
-        np.concatenate([[0.0], cumulated[after] - at, cumulated[before] + 1 - at, [1.0]]),
+        np.concatenate([[0.0], below[after] - at, below[before] + 1 - at, [1.0]]),
     )

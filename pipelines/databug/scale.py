@@ -30,8 +30,8 @@ def scale(table: str, days: DayProfiles) -> Iterator[Finding]:
         if not days.whole(name):
             continue
         axis = Scale(days.edges.get(name, ()))
-        now = axis.quantiles(column, (*LEVELS, *QUARTILES))
-        known = [found for item in before if (found := axis.quantiles(item, (*LEVELS, *QUARTILES))) is not None]
+        *earlier, now = axis.quantiles([*before, column], (*LEVELS, *QUARTILES))
+        known = [found for found in earlier if found is not None]
         if now is None or len(known) < MIN_HISTORY:
             continue
         past = np.array(known)

@@ -75,8 +75,7 @@ def _places(days: DayProfiles) -> Iterator[_Places]:
         if not edges or len(before) < len(days.history) or not days.whole(name):
             continue
         scale = scale_of(edges, before)
-        now = scale.quantiles(column, LEVELS)
-        past = [scale.quantiles(known, (*LEVELS, *QUARTILES)) for known in before]
+        *past, now = scale.quantiles([*before, column], (*LEVELS, *QUARTILES))
         known = np.array([found for found in past if found is not None])
         if now is None or len(known) < max(MIN_HISTORY, 0.9 * len(past)):
             continue
@@ -84,7 +83,7 @@ def _places(days: DayProfiles) -> Iterator[_Places]:
         if width > 0:
             usual = np.median(known, axis=0)
             filled = np.array([usual if found is None else found for found in past])
-            yield _Places(name, now, filled[:, : len(LEVELS)], width)
+            yield _Places(name, now[: len(LEVELS)], filled[:, : len(LEVELS)], width)
 
 
 def _shifted(place: _Places, places: list[_Places]) -> _Shift | None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import atexit
 import ctypes
 import gc
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from pipelines import imports
 from pipelines.config.model import Training
 from pipelines.engines.columns import Columns
 from pipelines.engines.rows import Rows
@@ -107,21 +106,13 @@ def release_memory() -> None:
     """Give freed memory back to the system, so that a matrix takes the place of the one before it."""
     import pyarrow as pa
 
-    _set_aside()
+    imports.set_aside()
     gc.collect()
     pa.default_memory_pool().release_unused()
     # glibc keeps what was freed; another C library has no malloc_trim, and needs none.
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
-
-
-@cache
-def _set_aside() -> None:
-    """Once a process: what was imported by now stays, and a collection that goes through it takes 0.4 s each time."""
-    gc.collect()
-    gc.freeze()
-    atexit.register(gc.unfreeze)  # else DuckDB, when it is unloaded, takes what holds its functions for leaks
 
 
 class _Feed:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from pipelines import imports
 from pipelines.errors import shorten
 from pipelines.quality.findings import Finding
 from pipelines.quality.suite import Rule, Suite
@@ -100,6 +101,7 @@ def _frame(data: pa.Table) -> pd.DataFrame:
 
 def _great_expectations() -> Any:
     """The library, imported in one place: it uses parts of Python that warn of their removal."""
+    imports.put_off("scipy.stats")  # a quarter of the import, for three expectations about distributions
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         import great_expectations.expectations

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,12 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="session")
 def parse(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
-    """`parse(models, dag_id=None, **settings)`: what the DAG folder holds for these models, or for one task's DAG."""
+    """`parse(models, dag_id=None, **settings)`: what the DAG folder holds for these models, or for one task's DAG.
 
+    Asked the same again, it answers the same: whoever asks looks, and changes nothing.
+    """
+
+    @cache
     def run(models: Path, dag_id: str | None = None, **settings: str) -> dict[str, Any]:
         home = tmp_path_factory.mktemp("airflow")
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("AIRFLOW", "EVERGREEN_"))}

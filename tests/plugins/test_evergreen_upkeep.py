@@ -17,6 +17,8 @@ from support import FIRST, write_tiny_model
 from pipelines.config.settings import Settings
 from pipelines.ledger import Ledger, champion, outbox, requests, rollbacks, verdicts
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -16,6 +16,8 @@ from pipelines.ledger import Ledger, champion
 from pipelines.ledger.champion import Champion, ChampionWindow, Reason
 from pipelines.ledger.command import git
 
+pytestmark = pytest.mark.slow
+
 PROMOTERS = 20
 # Twenty at once for fifty rounds take minutes: `EVERGREEN_PROMOTION_ROUNDS=50 make test ARGS=tests/pipelines/ledger`.
 ROUNDS = int(os.environ.get("EVERGREEN_PROMOTION_ROUNDS", "3"))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 import stories
 
 from pipelines.ledger import Ledger, rollbacks
 from pipelines.ledger import champion as champions
 from pipelines.release.rollback import automatic
+
+pytestmark = pytest.mark.slow
 
 
 def quiet(_: str) -> None:

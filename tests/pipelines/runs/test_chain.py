@@ -8,11 +8,14 @@ import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 import stories
 from stories import Story
 
 from pipelines.ledger import champion, decisions, runs
 from pipelines.ledger.git import Ledger
+
+pytestmark = pytest.mark.slow
 
 DVC = str(Path(sys.executable).with_name("dvc"))
 

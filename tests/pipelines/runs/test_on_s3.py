@@ -19,6 +19,8 @@ from support import TinyModel, write_tiny_model
 from pipelines.ledger import Ledger, champion
 from pipelines.storage.files import sha256_file
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Cloud:

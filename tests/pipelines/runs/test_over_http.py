@@ -17,6 +17,8 @@ from pipelines.config.settings import Settings
 from pipelines.ledger import Ledger, champion
 from pipelines.ledger.command import credentials
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def server(settings: Settings, tmp_path: Path) -> Iterator[LedgerServer]:

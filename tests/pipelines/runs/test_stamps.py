@@ -19,6 +19,8 @@ from pipelines.ledger import champion, runs, stamps
 from pipelines.runs.stamps import pinned
 from pipelines.storage.files import sha256_file
 
+pytestmark = pytest.mark.slow
+
 AS_OF, FIRST, LAST = 36, 31, 35  # the test days of a run as of day 36
 
 

@@ -21,6 +21,14 @@ CLIENT = "/usr/bin/docker"
 
 def build(docker: Dockerd, write: Callable[[], Models]) -> Models:
     """Both images, and both with the tests' models, which `write` writes meanwhile, in place of the repository's."""
+    _, models = beside(lambda: both(docker), write)
+    derived(docker, models, TASKS, TEST_TASKS)
+    derived(docker, models, AIRFLOW, TEST_AIRFLOW)
+    return models
+
+
+def both(docker: Dockerd) -> None:
+    """Both images on the base, from this checkout."""
     version = command("sed", "-n", 's/^version = "\\(.*\\)"/\\1/p', ROOT / "pyproject.toml").strip()
     sha = command("git", "-C", ROOT, "rev-parse", "HEAD").strip()
     arguments = [f"--build-arg={name}={it}" for name, it in {"BASE": BASE, "VERSION": version, "GIT_SHA": sha}.items()]
@@ -28,10 +36,7 @@ def build(docker: Dockerd, write: Callable[[], Models]) -> Models:
     def build_one(target: str, tag: str) -> None:
         _build(docker, ROOT, tag, "--target", target, *arguments)
 
-    _, _, models = beside(lambda: build_one("tasks", TASKS), lambda: build_one("airflow", AIRFLOW), write)
-    derived(docker, models, TASKS, TEST_TASKS)
-    derived(docker, models, AIRFLOW, TEST_AIRFLOW)
-    return models
+    beside(lambda: build_one("tasks", TASKS), lambda: build_one("airflow", AIRFLOW))
 
 
 def base(docker: Dockerd) -> None:

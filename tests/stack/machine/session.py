@@ -108,10 +108,10 @@ class Machine:
 
 
 @contextmanager
-def running(root: Path, prepare: Callable[[Dockerd], None]) -> Iterator[Machine]:
-    """The machine, from its packages to the last server; everything is stopped at the end, by process id.
+def engine(root: Path) -> Iterator[Dockerd]:
+    """The packages and a Docker engine, and nobody else on this machine; stopped at the end, by process id.
 
-    `prepare` has the engine to itself while the other servers start.
+    Whoever starts more with the engine's keeper has it stopped then, too.
     """
     with ExitStack() as stack:
         stack.enter_context(place.alone(root))
@@ -120,9 +120,21 @@ def running(root: Path, prepare: Callable[[Dockerd], None]) -> Iterator[Machine]
         stack.callback(place.bridge_down)
         keeper = Keeper.fresh(root)
         stack.callback(keeper.stop_all)
-        docker, ceph, postgres, redis = Dockerd(keeper), Ceph(keeper), Postgres(keeper), Redis(keeper)
+        docker = Dockerd(keeper)
         docker.start()
         stack.callback(docker.clear)
+        yield docker
+
+
+@contextmanager
+def running(root: Path, prepare: Callable[[Dockerd], None]) -> Iterator[Machine]:
+    """The machine, from its packages to the last server; everything is stopped at the end.
+
+    `prepare` has the engine to itself while the other servers start.
+    """
+    with engine(root) as docker:
+        keeper = docker.keeper
+        ceph, postgres, redis = Ceph(keeper), Postgres(keeper), Redis(keeper)
         secrets = canaries(root / "secrets")
         keys = Keys(secrets["s3-access-key"], secrets["s3-secret-key"])
 

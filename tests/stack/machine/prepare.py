@@ -1,0 +1,19 @@
+"""`python -m stack.machine.prepare`: what the test machine can have before anybody tests: packages, engine, images.
+
+Mostly it waits for package servers, so that it costs little beside other work.
+"""
+
+from __future__ import annotations
+
+from stack.machine import images, place, session
+
+
+def main() -> None:
+    """Make it all, and leave it stopped: a session finds it where it would have made it."""
+    with place.timed("packages, engine and images"), session.engine(place.folder()) as docker:
+        images.base(docker)
+        images.both(docker)
+
+
+if __name__ == "__main__":
+    main()
