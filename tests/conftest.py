@@ -27,7 +27,7 @@ hypothesis_settings.load_profile("evergreen")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """First those who wait for Airflow, then the modules with long tests: at the end nobody is to wait for one alone."""
+    """First those who wait for Airflow, then modules with long tests: at the end nobody waits for one alone."""
     ranks: dict[Path, int] = {}
     for item in items:
         rank = 0 if item.path.parent.name == "dags" else 1 if item.get_closest_marker("slow") else 2
