@@ -1,9 +1,10 @@
-"""`evergreen` from a process that has its imports already: see warm_server.py. One server a process of the session."""
+"""`evergreen` from a process that has its imports already: see warm_server.py. One server for all of a session."""
 
 from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -11,13 +12,13 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import IO
 
 from pipelines.config.settings import QUIET
 
+STAY = b"stay"
 SERVER = Path(__file__).with_name("warm_server.py")
 # The environment that these name is read when Python starts, which is over there.
 EARLY = ("PYTHON", "LD_", "OMP_", "OPENBLAS_", "MPL")
@@ -32,9 +33,12 @@ class Child:
         self.args, self.returncode = [str(word) for word in argv], None
         asked = json.dumps({"argv": self.args, "env": dict(env), "folder": str(Path.cwd())}).encode()
         self._line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._line.connect(str(_server().door))
+        _stay()
+        self._line.connect(_address())
         socket.send_fds(self._line, [asked], [out.fileno(), err.fileno()])
-        self.pid = int(self._line.recv(32))
+        told = self._line.recv(32)
+        assert told, "the warm server ended before it started anything: it has said why"
+        self.pid = int(told)
 
     def poll(self) -> int | None:
         """Its exit code once it has ended."""
@@ -83,26 +87,36 @@ def run(argv: Words, env: Mapping[str, str], timeout: float | None = None) -> su
         return subprocess.CompletedProcess(list(argv), code, out.read(), err.read())
 
 
-@dataclass(frozen=True)
-class _Server:
-    process: subprocess.Popen[bytes]
-    door: Path
+@cache
+def _address() -> str:
+    """Where the session's server listens: a name that no file has, and that nobody can guess."""
+    session = os.environ.get("PYTEST_XDIST_TESTRUNUID") or secrets.token_hex()
+    return f"\0evergreen-warm-{session}"
 
 
 @cache
-def _server() -> _Server:
-    """This process's server, started when first asked for."""
-    door = Path(tempfile.mkdtemp(prefix="evergreen-warm-")) / "door"
+def _stay() -> socket.socket:
+    """A connection that keeps the session's server, started by whichever process asks first, until it is closed."""
+    while True:
+        line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            line.connect(_address())
+            line.send(STAY)
+        except (ConnectionRefusedError, BrokenPipeError):  # none there, or just leaving
+            line.close()
+            _start()
+        else:
+            return line
+
+
+def _start() -> None:
     plain = {key: value for key, value in os.environ.items() if not key.startswith("EVERGREEN_")}
-    argv = [sys.executable, "-P", str(SERVER), str(door)]
-    process = subprocess.Popen(argv, env=plain | QUIET, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"ready\n", "the warm server ended before it was ready"
-    return _Server(process, door)
+    argv = [sys.executable, "-P", str(SERVER), _address().removeprefix("\0")]
+    subprocess.run(argv, env=plain | QUIET, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
 
 
 def end() -> None:
-    """Stop this process's server, if it was ever needed."""
-    if _server.cache_info().currsize:
-        _server().process.communicate(timeout=60)  # closes its input, which ends it
-        _server.cache_clear()
+    """Need the server no more, if it was ever needed."""
+    if _stay.cache_info().currsize:
+        _stay().close()
+        _stay.cache_clear()

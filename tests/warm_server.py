@@ -1,22 +1,23 @@
 """A process that has imported what `evergreen` imports, and forks for every command: half of one's time is imports.
 
-`python -P tests/warm_server.py SOCKET` serves until its standard input ends. Started by warm.py, which says how both
-talk.
+`python -P tests/warm_server.py ADDRESS` has ended when callers are heard at that address; what it leaves behind serves
+them until nobody stays. Started by warm.py, which says how both talk.
 """
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import os
 import select
 import signal
 import socket
+import struct
 import sys
 import threading
 import time
 import warnings
-from pathlib import Path
 
 # What a retraining has imported when it ends. OpenBLAS and jemalloc start threads of their own, and see to forks.
 LIBRARIES = (
@@ -34,6 +35,8 @@ LIBRARIES = (
     "sklearn.linear_model",
     "xgboost",
 )
+STAY = b"stay"
+NOBODY_SECONDS = 60  # whoever started it may have been killed before it said that it stays
 OURS = (
     "pipelines.cli.main",
     "pipelines.ledger.code",
@@ -57,31 +60,43 @@ def load() -> None:
 
 
 def serve(door: socket.socket) -> list[str]:
-    """Answer callers until standard input ends; returns, in a child of a child, with the command it is to become."""
+    """Answer callers while anybody stays; returns, in a child of a child, with the command it is to become."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    while True:
-        ready, _, _ = select.select([door, 0], [], [])
+    guests: set[socket.socket] = set()
+    deadline = time.monotonic() + NOBODY_SECONDS
+    while guests or time.monotonic() < deadline:
+        ready, _, _ = select.select([door, *guests], [], [], NOBODY_SECONDS)
+        for guest in guests.intersection(ready):  # it says nothing, so it has left
+            guests.remove(guest)
+            guest.close()
         if door not in ready:
-            leave(door)
+            continue
         caller, _ = door.accept()
-        if os.fork() == 0:
-            door.close()
+        message, files, _, _ = socket.recv_fds(caller, 1 << 20, 2)
+        if not ours(caller) or not message:
+            caller.close()
+        elif message == STAY:
+            guests.add(caller)
+        elif os.fork() == 0:
+            for line in (door, *guests):
+                line.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            return watch(caller)
-        caller.close()
-
-
-def leave(door: socket.socket) -> None:
-    """End, and leave nothing behind."""
-    path = Path(door.getsockname())
-    path.unlink()
-    path.parent.rmdir()
+            return watch(caller, message, files)
+        else:
+            caller.close()
+        for file in files:
+            os.close(file)
     os._exit(0)
 
 
-def watch(caller: socket.socket) -> list[str]:
+def ours(caller: socket.socket) -> bool:
+    """Whether it is the same user: an address without a file has no permissions."""
+    _, user, _ = struct.unpack("3i", caller.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+    return bool(user == os.getuid())
+
+
+def watch(caller: socket.socket, message: bytes, files: list[int]) -> list[str]:
     """Fork once more: tell the caller the child's number and, when it ends, its wait status."""
-    message, files, _, _ = socket.recv_fds(caller, 1 << 20, 2)
     child = os.fork()
     if child == 0:
         caller.close()
@@ -107,11 +122,17 @@ def become(asked: dict[str, object], files: list[int]) -> list[str]:
 
 
 if __name__ == "__main__":
-    load()
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
-        listening.bind(sys.argv[1])
+        try:
+            listening.bind(f"\0{sys.argv[1]}")
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            sys.exit()  # another process of the session was quicker
         listening.listen(64)
-        print("ready", flush=True)  # noqa: T201
+        if os.fork():
+            os._exit(0)
+        load()
         sys.argv = serve(listening)
     from pipelines.cli.main import main
 

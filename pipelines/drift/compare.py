@@ -50,19 +50,17 @@ def compare(reference: Profile, current: Profile, grid: Grid, days: Sequence[Pro
     """
     found = []
     for name, bins in grid.columns.items():
-        sides = [_counted(side["columns"].get(name), bins) for side in (reference, current)]
-        if sides[0] is None or sides[1] is None:
+        before, now = _counted((reference, current), name, bins)
+        if before is None or now is None:
             continue
-        daily = [day["columns"].get(name) for day in days]
-        found.append(_compared(name, bins, sides[0], sides[1], [day for day in daily if _counted(day, bins)]))
+        daily = [column for column in _counted(days, name, bins) if column is not None]
+        found.append(_compared(name, bins, before, now, daily))
     return tuple(found)
 
 
 def _compared(name: str, bins: Bins, reference: Profile, current: Profile, days: Sequence[Profile]) -> ColumnDrift:
-    import numpy as np
-
-    before, now = _with_missing(reference), _with_missing(current)
-    daily = np.array([_with_missing(day) for day in days]) if days else None
+    before, now = _with_missing(reference, current)
+    daily = _with_missing(*days) if days else None
     moved = None
     if isinstance(bins, Edges):
         moved = measures.wasserstein(current["hist"], reference["hist"], bins.values, _deviation(reference))
@@ -80,14 +78,18 @@ def _compared(name: str, bins: Bins, reference: Profile, current: Profile, days:
     )
 
 
-def _counted(column: Profile | None, bins: Bins) -> Profile | None:
-    return column if column is not None and column.get("grid") == grid_id(bins) else None
+def _counted(profiles: Sequence[Profile], name: str, bins: Bins) -> list[Profile | None]:
+    """The column in each of `profiles`; None where it is not there or was counted by other bins."""
+    ours = grid_id(bins)
+    columns = (profile["columns"].get(name) for profile in profiles)
+    return [column if column is not None and column.get("grid") == ours else None for column in columns]
 
 
-def _with_missing(column: Profile) -> NDArray[Any]:
+def _with_missing(*columns: Profile) -> NDArray[Any]:
+    """Their counts (columns, bins), with what is missing as the last bin."""
     import numpy as np
 
-    return np.array([*column["hist"], _missing(column)], np.float64)
+    return np.array([[*column["hist"], _missing(column)] for column in columns], np.float64)
 
 
 def _missing(column: Mapping[str, Any]) -> int:
