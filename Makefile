@@ -66,8 +66,8 @@ stack-demo: stack ## the story of `make demo` on the stack
 	@$(BIN)/evergreen stack-lake
 	@$(COMPOSE) run --rm demo
 
-# What waits for Airflow comes first (tests/conftest.py): two processes more than there are processors, for three wait.
-PYTEST = -m pytest -n $$(( $$(nproc) < 7 ? $$(nproc) + 2 : 8 )) --dist loadscope --no-loadscope-reorder \
+# What waits for Airflow comes first (tests/conftest.py): one process more than there are processors.
+PYTEST = -m pytest -n $$(( $$(nproc) < 8 ? $$(nproc) + 1 : 8 )) --dist loadscope --no-loadscope-reorder \
 	-m "not matrix" $(ARGS)
 
 test: dev ## every test that needs no root; ARGS="tests/dags -k form" for some

@@ -87,19 +87,19 @@ def _last(guests: TextIO) -> bool:
     return True
 
 
-def wait(condition: Any, seconds: float = 600, told: Any = lambda: "") -> Any:
+def wait(condition: Any, seconds: float = 600, told: Any = lambda: "", poll: float = 0.4) -> Any:
     """What `condition` says as soon as it says anything; `told` says how things stand when it never does."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, f"it never came {told()}".rstrip()
-        time.sleep(0.4)
+        time.sleep(poll)
     return found
 
 
 def ended(airflow: Airflow, dag: str, run: str) -> str:
-    """How a DAG run has ended."""
+    """How a DAG run has ended; looked at once a second, for every answer is work for Airflow."""
     tasks = lambda: {task.name: task.state for task in airflow.tasks(dag, run)}  # noqa: E731 - asked for a failure alone
-    state: str = wait(lambda: (now := airflow.state(dag, run)) in FINISHED and now, told=tasks)
+    state: str = wait(lambda: (now := airflow.state(dag, run)) in FINISHED and now, told=tasks, poll=1)
     return state
 
 

@@ -38,7 +38,7 @@ class Client(Airflow):
             return None
 
         try:
-            return str(wait_for(finished, f"{dag} {run}", seconds, 0.5))
+            return str(wait_for(finished, f"{dag} {run}", seconds, 1))
         except AssertionError:
             say(f"{dag} {run}: {self.tasks(dag, run)}")
             raise
