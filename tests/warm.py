@@ -16,9 +16,10 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
+from warm_server import STAY
+
 from pipelines.config.settings import QUIET
 
-STAY = b"stay"
 SERVER = Path(__file__).with_name("warm_server.py")
 # The environment that these name is read when Python starts, which is over there.
 EARLY = ("PYTHON", "LD_", "OMP_", "OPENBLAS_", "MPL")

@@ -77,6 +77,7 @@ def serve(door: socket.socket) -> list[str]:
             caller.close()
         elif message == STAY:
             guests.add(caller)
+            deadline = 0.0  # from now on it is known who stays
         elif os.fork() == 0:
             for line in (door, *guests):
                 line.close()

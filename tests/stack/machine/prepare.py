@@ -1,6 +1,6 @@
 """`python -m stack.machine.prepare`: what the test machine can have before anybody tests: packages, engine, images.
 
-Mostly it waits for package servers, so that it costs little beside other work.
+Part of it waits for package servers, and other work can be done meanwhile.
 """
 
 from __future__ import annotations
