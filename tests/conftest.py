@@ -20,6 +20,7 @@ from pipelines.config.settings import Settings
 
 # As cli.main does, and for its reason, before any test imports XGBoost.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+gc.set_threshold(50_000)
 
 # How long an example takes says how busy the machine is.
 hypothesis_settings.register_profile("evergreen", deadline=None)
@@ -38,7 +39,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """What all modules of all tests have made stays: a collection that goes through it takes half a second."""
     imports.set_aside()
-    gc.set_threshold(50_000)
 
 
 @pytest.fixture(scope="session", autouse=True)

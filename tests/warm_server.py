@@ -11,13 +11,13 @@ import importlib
 import json
 import os
 import select
-import signal
 import socket
 import struct
 import sys
 import threading
 import time
 import warnings
+from contextlib import suppress
 
 # What a retraining has imported when it ends. OpenBLAS and jemalloc start threads of their own, and see to forks.
 LIBRARIES = (
@@ -60,15 +60,17 @@ def load() -> None:
 
 
 def serve(door: socket.socket) -> list[str]:
-    """Answer callers while anybody stays; returns, in a child of a child, with the command it is to become."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    """Answer callers while anybody stays; returns, in a child, with the command it is to become."""
     guests: set[socket.socket] = set()
+    running: dict[int, tuple[int, socket.socket]] = {}  # who waits for which child, by the child's descriptor
     deadline = time.monotonic() + NOBODY_SECONDS
-    while guests or time.monotonic() < deadline:
-        ready, _, _ = select.select([door, *guests], [], [], NOBODY_SECONDS)
-        for guest in guests.intersection(ready):  # it says nothing, so it has left
-            guests.remove(guest)
+    while guests or running or time.monotonic() < deadline:
+        ready, _, _ = select.select([door, *guests, *running], [], [], NOBODY_SECONDS)
+        for guest in guests.intersection(ready):
+            guests.remove(guest)  # it says nothing, so it has left
             guest.close()
+        for ended in running.keys() & ready:
+            tell(ended, *running.pop(ended))
         if door not in ready:
             continue
         caller, _ = door.accept()
@@ -78,34 +80,44 @@ def serve(door: socket.socket) -> list[str]:
         elif message == STAY:
             guests.add(caller)
             deadline = 0.0  # from now on it is known who stays
-        elif os.fork() == 0:
-            for line in (door, *guests):
-                line.close()
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            return watch(caller, message, files)
+        elif child := os.fork():
+            running[os.pidfd_open(child)] = (child, caller)
+            say(caller, child)
         else:
-            caller.close()
+            forget(running, door, caller, *guests)
+            return become(json.loads(message), files)
         for file in files:
             os.close(file)
     os._exit(0)
+
+
+def forget(running: dict[int, tuple[int, socket.socket]], *lines: socket.socket) -> None:
+    """Close what is the server's alone."""
+    for descriptor, (_, caller) in running.items():
+        os.close(descriptor)
+        caller.close()
+    for line in lines:
+        line.close()
+
+
+def tell(descriptor: int, child: int, caller: socket.socket) -> None:
+    """The wait status of a child that has ended, to who has asked for it."""
+    os.close(descriptor)
+    _, status = os.waitpid(child, 0)
+    with caller:
+        say(caller, status)
+
+
+def say(caller: socket.socket, number: int) -> None:
+    """Say it, if anybody is there still: a test may have been killed."""
+    with suppress(BrokenPipeError):
+        caller.send(str(number).encode())
 
 
 def ours(caller: socket.socket) -> bool:
     """Whether it is the same user: an address without a file has no permissions."""
     _, user, _ = struct.unpack("3i", caller.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
     return bool(user == os.getuid())
-
-
-def watch(caller: socket.socket, message: bytes, files: list[int]) -> list[str]:
-    """Fork once more: tell the caller the child's number and, when it ends, its wait status."""
-    child = os.fork()
-    if child == 0:
-        caller.close()
-        return become(json.loads(message), files)
-    caller.send(str(child).encode())
-    _, status = os.waitpid(child, 0)
-    caller.send(str(status).encode())
-    os._exit(0)
 
 
 def become(asked: dict[str, object], files: list[int]) -> list[str]:

@@ -101,7 +101,9 @@ def _frame(data: pa.Table) -> pd.DataFrame:
 
 def _great_expectations() -> Any:
     """The library, imported in one place: it uses parts of Python that warn of their removal."""
-    imports.put_off("scipy.stats")  # a quarter of the import, for three expectations about distributions
+    # A third of the import: for three expectations about distributions, and for drawing one of them.
+    imports.put_off("scipy.stats")
+    imports.put_off("altair")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         import great_expectations.expectations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -25,9 +26,16 @@ def said(code: str) -> list[str]:
     ],
 )
 def test_a_module_that_was_put_off_is_loaded_by_its_first_use(use: str) -> None:
-    seen = "print(hasattr(sys.modules['xml.dom.expatbuilder'], '__loader__'), 'xml.dom.xmlbuilder' in sys.modules)\n"
-    put_off = "imports.put_off('xml.dom.expatbuilder')\nprint('xml.dom.xmlbuilder' in sys.modules)\n"
-    assert said(f"{put_off}{use}\n{seen}") == ["False", "True True"]
+    seen = "it = sys.modules['xml.dom.expatbuilder']\nprint(type(it).__name__, 'xml.dom.xmlbuilder' in sys.modules)\n"
+    put_off = "imports.put_off('xml.dom.expatbuilder')\nimport xml.dom.expatbuilder as it\n"
+    assert said(f"{put_off}{seen}{use}\n{seen}") == ["PutOff False", "module True"]
+
+
+def test_it_may_be_asked_for_while_it_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / "late.py").write_text("import early\nhere = early.there\n")
+    (tmp_path / "early.py").write_text("import late\nthere = 3\ntry: late.nothing\nexcept AttributeError: there = 4\n")
+    path = f"sys.path.insert(0, {str(tmp_path)!r})\n"
+    assert said(f"{path}imports.put_off('late')\nimport late\nprint(late.here, hasattr(late, 'no'))") == ["4 False"]
 
 
 def test_what_is_there_stays_and_what_is_missing_is_missing() -> None:

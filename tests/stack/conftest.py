@@ -1,24 +1,39 @@
-"""The machine of `make test-stack`: real servers, and the stack on them, started once a session."""
+"""The machine of `make test-stack`: real servers, and the stack on them, started once a session.
+
+Fixtures that give a Future are stories that machine/turns.py has begun while others are tested.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any
 
 import pytest
-from stack.machine import images, models, place, session
+from stack.machine import images, models, place, session, stories, turns
 from stack.machine import stack as stacks
-from stack.machine.embedded import AS_OF, Embedded, retrained
+from stack.machine.embedded import AS_OF
 from stack.machine.live import Live, watched
 from stack.machine.models import FLIGHTS_FIRST, FLIGHTS_LAST, Models
 from stack.machine.session import Machine
 from stack.machine.stack import Retrained, Stack
+from stack.machine.stories import Asked
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The story first: its seconds are judged, so nobody else is at work yet."""
-    items.sort(key=lambda item: item.path.name != "test_story.py")
+    """In the order of the turns."""
+    items.sort(key=lambda item: turns.place(item.path.stem) if item.path.parent.name == "stack" else len(items))
+
+
+@pytest.fixture(autouse=True)
+def turn(request: pytest.FixtureRequest) -> None:
+    """What goes on meanwhile has begun, and what went on before has ended."""
+    wanted = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
+    ended, begun = turns.stories(request.path.stem, wanted)
+    wait([request.getfixturevalue(name) for name in ended])
+    for name in begun:
+        request.getfixturevalue(name)
 
 
 @pytest.fixture(scope="session")
@@ -36,10 +51,21 @@ def built(machine: Machine) -> Models:
 
 
 @pytest.fixture(scope="session")
-def stack(machine: Machine, built: Models) -> Iterator[Stack]:
-    """`docker-compose.yaml` up on the machine."""
-    with stacks.up(machine, built) as running:
-        yield running
+def coming_up(machine: Machine, built: Models) -> Iterator[Future[Stack]]:
+    """`docker-compose.yaml` on its way up on the machine."""
+    compose = stacks.project(machine)
+    context = stacks.up(machine, compose, built)
+    with ThreadPoolExecutor(1) as pool:
+        begun = pool.submit(context.__enter__)
+        yield begun
+        if begun.exception() is None:
+            context.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def stack(coming_up: Future[Stack]) -> Stack:
+    """The stack, up."""
+    return coming_up.result()
 
 
 @pytest.fixture(scope="session")
@@ -50,14 +76,55 @@ def story(stack: Stack) -> Retrained:
 
 
 @pytest.fixture(scope="session")
-def live(stack: Stack) -> Live:
-    """The slow model's first retraining, looked at while it trained; it has been seen through to its promotion."""
-    stack.ready("slow")
-    return watched(stack, "slow", "first", stack.models.day(29))
+def threads(stack: Stack) -> Iterator[ThreadPoolExecutor]:
+    """For what goes on meanwhile; the stack stays until all of it has ended."""
+    with ThreadPoolExecutor(8) as pool:
+        yield pool
 
 
 @pytest.fixture(scope="session")
-def embedded(built: Models, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[Embedded]]:
-    """The demo's model without the stack, made while whoever asks first waits for something else."""
-    with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(retrained, built, tmp_path_factory.mktemp("embedded"))
+def asking(stack: Stack, threads: ThreadPoolExecutor) -> Future[Asked]:
+    """Two models at once, one of them twice more, and a third asked fifty times the same."""
+    return threads.submit(stories.asked, stack)
+
+
+@pytest.fixture(scope="session")
+def watching(stack: Stack, threads: ThreadPoolExecutor) -> Future[Live]:
+    """The slow model's first retraining, looked at while it trains and seen through to its promotion."""
+    return threads.submit(watched, stack, "slow", "first", stack.models.day(29))
+
+
+@pytest.fixture(scope="session")
+def live(watching: Future[Live]) -> Live:
+    """What was seen of it; the slow model has its first champion."""
+    return watching.result()
+
+
+@pytest.fixture(scope="session")
+def rogue(stack: Stack, threads: ThreadPoolExecutor) -> Future[str]:
+    """What the model `rogue` logs of its attempts."""
+    return threads.submit(stories.tried, stack)
+
+
+@pytest.fixture(scope="session")
+def keeping(stack: Stack, threads: ThreadPoolExecutor) -> Future[Retrained]:
+    """A champion that is going to be backed up."""
+    return threads.submit(stories.kept, stack)
+
+
+@pytest.fixture(scope="session")
+def away(stack: Stack, threads: ThreadPoolExecutor) -> Future[float]:
+    """A retraining that S3 has just left for two minutes."""
+    return stories.left_alone(stack, threads)
+
+
+@pytest.fixture(scope="session")
+def failing(stack: Stack, threads: ThreadPoolExecutor, away: Future[float]) -> Future[dict[str, Any]]:
+    """After that, one with failing requests to S3."""
+    return threads.submit(stories.failing, stack, away)
+
+
+@pytest.fixture(scope="session")
+def headless(stack: Stack, threads: ThreadPoolExecutor, away: Future[float]) -> Future[float]:
+    """And one, at the same time, that the ledger leaves for a while."""
+    return threads.submit(stories.headless, stack, away)

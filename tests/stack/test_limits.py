@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import pytest
 from stack.machine import probes
 from stack.machine.compose import Container
-from stack.machine.place import wait_for
 from stack.machine.stack import Stack
 from stack.machine.stages import Stages, small_volume
 
@@ -25,7 +24,6 @@ TOO_LITTLE, STILL_LESS = (16, 200), {"validate": (16, 100)}
 @pytest.fixture(scope="module")
 def holder(stack: Stack) -> Iterator[Container]:
     stack.ready(MODEL)
-    wait_for(lambda: not probes.orphans(stack.docker), "all models have taken in their days", 300)
     with small_volume(stack, "evergreen-test-small", MEGABYTES) as container:
         yield container
 
@@ -62,7 +60,7 @@ def test_a_stage_that_runs_out_says_so_and_leaves_nothing(
     done = stages.perform(stage, params)
     assert done.code in (ExitCode.DONE, ExitCode.REFUSED), (done.error, stages.said)
     assert probes.uploads(stack.machine) == []
-    assert probes.orphans(stack.docker) == []
+    assert probes.orphans(stack.docker, model=MODEL) == []
 
 
 def unmoved(stack: Stack, before: dict[str, str]) -> bool:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import Future
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 from stack.machine import probes
 from stack.machine.place import timed, wait_for
-from stack.machine.stack import Stack
+from stack.machine.stack import Retrained, Stack
+from stack.machine.stories import KEPT as MODEL
 
-MODEL, STORE = "kept", "evergreen-store"
+STORE = "evergreen-store"
 BATCH = 1000  # so many S3 deletes at once
 
 
-def test_wiped_and_restored_it_reproduces(stack: Stack, tmp_path: Path) -> None:
-    stack.ready(MODEL)
-    run = stack.retrain(MODEL, "before", as_of=str(stack.models.day(38))).run
+def test_wiped_and_restored_it_reproduces(stack: Stack, keeping: Future[Retrained], tmp_path: Path) -> None:
+    run = keeping.result().run
     before = probes.refs(stack.compose, MODEL)
     champion = probes.champion(stack.compose, MODEL)
     with timed("backup"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import Future
 
 import pytest
 from stack.machine import probes
@@ -10,15 +11,9 @@ from stack.machine.stack import Stack
 
 
 @pytest.fixture(scope="module")
-def told(stack: Stack) -> dict[str, str]:
+def told(rogue: Future[str]) -> dict[str, str]:
     """What the model `rogue` reports about its attempts, from the log of its failed task."""
-    stack.ready("rogue")
-    dag = "rogue__retrain"
-    stack.airflow.ready(dag)
-    stack.airflow.trigger(dag, "try", {"as_of": str(stack.models.day(38))})
-    assert stack.airflow.ended(dag, "try") == "failed"
-    log = stack.airflow.logs(dag, "try")
-    return dict(re.findall(r"ROGUE (\w+)=(.*?) END", log))
+    return dict(re.findall(r"ROGUE (\w+)=(.*?) END", rogue.result()))
 
 
 @pytest.mark.parametrize("push", ["champion", "forced", "other", "rewrite", "delete", "approval", "ending"])

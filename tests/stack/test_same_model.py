@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
+from pathlib import Path
 
 from stack.machine import probes
-from stack.machine.embedded import Embedded
+from stack.machine.embedded import retrained
 from stack.machine.place import say
 from stack.machine.stack import Retrained, Stack
 
 
-def test_the_embedded_runtime_makes_the_same_model(stack: Stack, story: Retrained, embedded: Future[Embedded]) -> None:
-    alone = embedded.result(600)
+def test_the_embedded_runtime_makes_the_same_model(stack: Stack, story: Retrained, tmp_path: Path) -> None:
+    alone = retrained(stack.models, tmp_path)
     for name, seconds in alone.steps.items():
         start, end = story.spans[name]
         say(f"{name}: {seconds:.1f} s embedded, {(end - start).total_seconds():.1f} s in the stack")

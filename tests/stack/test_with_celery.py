@@ -11,8 +11,7 @@ import pytest
 from stack.machine import probes
 from stack.machine.place import wait_for
 from stack.machine.stack import Stack
-
-MODEL = "faulty"
+from stack.machine.stories import FAULTY as MODEL
 
 
 @pytest.fixture

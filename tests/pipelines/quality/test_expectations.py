@@ -109,4 +109,4 @@ def test_what_only_distributions_need_is_loaded_for_them_alone():
     """The divergence of (3/4, 1/4) from halves is log 2 less the entropy: 0.1308."""
     argv = [sys.executable, "-W", "ignore", "-c", DISTRIBUTION]
     said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split("\n")
-    assert said == ["_LazyModule", "True 0.0", "False 0.1308", "module", ""]
+    assert said == ["PutOff", "True 0.0", "False 0.1308", "module", ""]

@@ -6,7 +6,7 @@ that pass TCP on to the real servers of the host.
 
 from __future__ import annotations
 
-import json
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from stack.machine import forwarder
 from stack.machine.dockerd import Dockerd
-from stack.machine.place import ROOT, attempt, command, say, timed
+from stack.machine.place import ROOT, command, say, timed
 
 SCRIPT = "/forwarder.py"
 
@@ -86,6 +86,10 @@ class Compose:
     profiles: tuple[str, ...] = ()
 
     @property
+    def _ours(self) -> str:
+        return f"com.docker.compose.project={self.project}"
+
+    @property
     def override(self) -> Path:
         """The file that stands in for what cannot be pulled."""
         return self.folder / "override.yaml"
@@ -114,25 +118,28 @@ class Compose:
         """Run a command in a fresh container of a service."""
         return self._compose("run", "--rm", "-T", "--no-deps", service, *argv, timeout=seconds)
 
-    def exec(self, service: str, *argv: str, seconds: float = 120) -> str:
+    def exec(self, service: str, *argv: str) -> str:
         """Run a command in a service's container."""
-        return self.docker.docker("exec", self.container(service).id, *argv, timeout=seconds)
+        client = self.docker.client
+        made = client.exec_create(self.container(service).id, list(argv))
+        said, complaints = client.exec_start(made, demux=True)
+        code = client.exec_inspect(made)["ExitCode"]
+        assert code == 0, f"{service} {' '.join(argv)[:200]} ended with {code}: {(complaints or b'')[-2000:].decode()}"
+        return (said or b"").decode()
 
     def logs(self, service: str, lines: int = 40) -> str:
         """The end of what a service has written, both streams."""
-        return written(self.docker, self.container(service), "--tail", str(lines))
+        return written(self.docker, self.container(service), lines)
 
     def container(self, service: str) -> Container:
         """The container of a service."""
-        mine = ("--filter", f"label=com.docker.compose.project={self.project}")
-        one = ("--filter", f"label=com.docker.compose.service={service}")
-        found = containers(self.docker, *mine, *one)
+        found = containers(self.docker, label=[self._ours, f"com.docker.compose.service={service}"])
         assert found, f"service {service} has no container"
         return found[0]
 
     def containers(self) -> list[Container]:
         """All containers of the project, the stopped ones too."""
-        return containers(self.docker, "--filter", f"label=com.docker.compose.project={self.project}")
+        return containers(self.docker, label=self._ours)
 
     def states(self) -> dict[str, str]:
         """Per service `healthy`, `starting`, `unhealthy`, or where it has no check its status, `exited (1)`."""
@@ -161,30 +168,31 @@ class Compose:
         return command("docker-compose", "--ansi", "never", *options, *words, env=env, timeout=timeout)
 
 
-def containers(docker: Dockerd, *filters: str) -> list[Container]:
-    """Containers that match, the stopped ones too."""
-    ids = docker.docker("ps", "--all", "--quiet", "--no-trunc", *filters).split()
-    if not ids:
-        return []
-    done = attempt("docker", "inspect", *ids, env=docker.environment)
-    # One that was removed between the two questions is missing from the answer, and is no failure.
-    return [Container(item) for item in json.loads(done.stdout or "[]")]
+def containers(docker: Dockerd, **filters: str | list[str]) -> list[Container]:
+    """Containers that match, the stopped ones too: `containers(docker, id=..., label=[...])`."""
+    from docker.errors import NotFound
+
+    found = []
+    for item in docker.client.containers(all=True, filters=filters):
+        with suppress(NotFound):  # removed between the two questions
+            found.append(Container(docker.client.inspect_container(item["Id"])))
+    return found
 
 
 def tasks(docker: Dockerd, **labels: str) -> list[Container]:
     """Containers of stages, the running and the stopped ones, by label: `tasks(docker, model="flights")`."""
-    wanted = ["label=evergreen.task=1", *(f"label=evergreen.{name}={value}" for name, value in labels.items())]
-    return containers(docker, *(word for text in wanted for word in ("--filter", text)))
+    return containers(docker, label=["evergreen.task=1", *(f"evergreen.{name}={it}" for name, it in labels.items())])
 
 
-def written(docker: Dockerd, container: Container, *options: str) -> str:
-    """What a container has written so far, both streams."""
-    done = attempt("docker", "logs", *options, container.id, env=docker.environment)
-    return done.stdout + done.stderr
+def written(docker: Dockerd, container: Container, lines: int | None = None) -> str:
+    """What a container has written so far, both streams, or the last `lines` of it; nothing once it is gone."""
+    from docker.errors import NotFound
+
+    with suppress(NotFound):
+        return bytes(docker.client.logs(container.id, tail=lines or "all")).decode(errors="replace")
+    return ""
 
 
 def processes_of(docker: Dockerd, container: Container) -> dict[int, str]:
     """The processes of a container as the host sees them: pid and command line."""
-    lines = docker.docker("top", container.id, "-eo", "pid,args").splitlines()[1:]
-    pairs = (line.split(maxsplit=1) for line in lines)
-    return {int(pid): words for pid, words in pairs}
+    return {int(pid): words for pid, words in docker.client.top(container.id, "-eo pid,args")["Processes"]}

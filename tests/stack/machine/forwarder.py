@@ -5,56 +5,60 @@ python3 forwarder.py 7070 10.213.0.1:9000
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import struct
 import sys
+from contextlib import suppress
+from threading import Event, Thread
 
-CHUNK = 64 << 10
-
-
-async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Pass bytes on until the end, and then the end."""
-    while chunk := await reader.read(CHUNK):
-        writer.write(chunk)
-        await writer.drain()
-    if writer.can_write_eof():
-        writer.write_eof()
+CHUNK = 256 << 10
+# Closed like this, the other side sees an error and no end of file.
+RESET = struct.pack("ii", 1, 0)
 
 
-def reset(writer: asyncio.StreamWriter) -> None:
-    """End a connection so that the other side sees an error and no end of file."""
-    found: socket.socket | None = writer.get_extra_info("socket")
-    if found is not None and found.fileno() >= 0:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
+def copy(source: socket.socket, sink: socket.socket, lost: Event) -> None:
+    """Pass bytes on until the end, and then the end; sets `lost` for a connection that was cut."""
+    chunk = memoryview(bytearray(CHUNK))
+    try:
+        while size := source.recv_into(chunk):
+            sink.sendall(chunk[:size])
+        if not lost.is_set():
+            sink.shutdown(socket.SHUT_WR)
+    except OSError:
+        # What one side lost, the other must see as lost too, not as a tidy end.
+        lost.set()
+        for side in (source, sink):
+            with suppress(OSError):
+                side.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                side.shutdown(socket.SHUT_RD)  # wakes whoever reads of it
 
 
-async def serve(port: int, host: str, upstream: int) -> None:
-    """Forward every connection until stopped."""
-
-    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+def connection(theirs: socket.socket, host: str, port: int) -> None:
+    """Forward one connection until both ways have ended."""
+    with theirs:
         try:
-            theirs, ours = await asyncio.open_connection(host, upstream)
+            ours = socket.create_connection((host, port))
         except OSError:
-            reset(writer)
+            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             return
-        ways = [asyncio.ensure_future(copy(reader, ours)), asyncio.ensure_future(copy(theirs, writer))]
-        done, waiting = await asyncio.wait(ways, return_when=asyncio.FIRST_EXCEPTION)
-        for way in waiting:
-            way.cancel()
-        lost = any(way.exception() for way in done)
-        for side in (ours, writer):
-            # What one side lost, the other must see as lost too, not as a tidy end.
-            if lost:
-                reset(side)
-            side.close()
+        with ours:
+            lost = Event()
+            for side in (theirs, ours):
+                side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            back = Thread(target=copy, args=(ours, theirs, lost))
+            back.start()
+            copy(theirs, ours, lost)
+            back.join()
 
-    server = await asyncio.start_server(one, "0.0.0.0", port, backlog=512)  # noqa: S104 - inside a container
-    async with server:
-        await server.serve_forever()
+
+def serve(port: int, host: str, upstream: int) -> None:
+    """Forward every connection until stopped: a thread a way, half the processor time that asyncio takes."""
+    with socket.create_server(("0.0.0.0", port), backlog=512) as server:  # noqa: S104 - inside a container
+        while True:
+            theirs, _ = server.accept()
+            Thread(target=connection, args=(theirs, host, upstream)).start()
 
 
 if __name__ == "__main__":
     there, _, number = sys.argv[2].rpartition(":")
-    asyncio.run(serve(int(sys.argv[1]), there, int(number)))
+    serve(int(sys.argv[1]), there, int(number))

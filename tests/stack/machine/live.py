@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -27,12 +28,13 @@ class Live:
 
 
 def watched(stack: Stack, model: str, run: str, as_of: date) -> Live:
-    """Retrain; `docker inspect` of every container and the command lines of all processes are taken in training."""
+    """Retrain a small model; in training, every container is inspected and all processes' command lines are taken."""
+    stack.ready(model)
     dag = f"{model}__retrain"
     stack.airflow.ready(dag)
     stack.airflow.trigger(dag, run, {"as_of": str(as_of)})
     container = stack.training(model)
-    told = stack.docker.docker("inspect", *[item.id for item in probes.inspected(stack.docker)])
+    told = json.dumps([item.found for item in probes.inspected(stack.docker)], ensure_ascii=False)
     inspected = f"{told}\n{command('ps', '-eo', 'args')}"
     assert stack.airflow.ended(dag, run) == "success", stack.airflow.failure(dag, run)
     stack.promoted(model, run)

@@ -8,6 +8,7 @@ from typing import Any
 from stack.machine.compose import Compose, Container, containers, tasks
 from stack.machine.dockerd import Dockerd
 from stack.machine.session import Machine
+from stack.machine.stack import Stack
 
 
 def keys(machine: Machine, bucket: str, prefix: str = "") -> list[str]:
@@ -32,9 +33,9 @@ def inspected(docker: Dockerd) -> list[Container]:
     return containers(docker)
 
 
-def orphans(docker: Dockerd) -> list[str]:
-    """Containers of stages that are still there, in any state."""
-    return [f"{item.name} {item.found['State']['Status']}" for item in tasks(docker)]
+def orphans(docker: Dockerd, **labels: str) -> list[str]:
+    """Containers of stages that are still there, in any state: all, or those with these labels (`model="flights"`)."""
+    return [f"{item.name} {item.found['State']['Status']}" for item in tasks(docker, **labels)]
 
 
 def refs(compose: Compose, model: str) -> dict[str, str]:
@@ -46,7 +47,7 @@ def refs(compose: Compose, model: str) -> dict[str, str]:
 def history(compose: Compose, model: str) -> str:
     """Every commit of every ref with its whole patch."""
     where = f"{ledger_folder(compose)}/{model}.git"
-    return compose.exec("ledger", "git", "-C", where, "log", "--all", "-p", "--text", "--format=raw", seconds=300)
+    return compose.exec("ledger", "git", "-C", where, "log", "--all", "-p", "--text", "--format=raw")
 
 
 def champion(compose: Compose, model: str) -> dict[str, Any] | None:
@@ -68,3 +69,13 @@ def ledger_folder(compose: Compose) -> str:
     """Where the ledger's container keeps its repositories."""
     mounts = compose.container("ledger").found["Mounts"]
     return str(next(mount["Destination"] for mount in mounts if mount["Type"] == "volume" and mount["RW"]))
+
+
+def right(stack: Stack, model: str, as_of: str, run: str) -> None:
+    """After a fault: one run of that day, whole, its version the champion, and nothing lying about."""
+    assert finished(stack.compose, model, as_of) == [run]
+    found = champion(stack.compose, model)
+    assert found is not None
+    assert found["run"] == run
+    assert orphans(stack.docker, model=model) == []
+    assert uploads(stack.machine) == []

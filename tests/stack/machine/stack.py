@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from multiprocessing.pool import ThreadPool
+from threading import Lock
 from typing import Any
 
 from stack.machine import images
@@ -51,6 +52,8 @@ class Stack:
     airflow: Client
     models: Models
     _ingested: set[str] = field(default_factory=set)
+    _asked: bool = False
+    _lock: Lock = field(default_factory=Lock)
 
     @property
     def mlflow(self) -> str:
@@ -78,10 +81,12 @@ class Stack:
     def ready(self, model: str) -> None:
         """One of the small models with all its days; whoever asks first has the days of all of them taken in."""
         first, last = self.models.day(0), self.models.last
-        if self._ingested.isdisjoint(VARIANTS):
-            self.airflow.ready(*(f"{name}__ingest" for name in VARIANTS))
-            for name in VARIANTS:
-                self.airflow.trigger(f"{name}__ingest", "all", _span(first, last))
+        with self._lock:
+            if not self._asked:
+                self.airflow.ready(*(f"{name}__ingest" for name in VARIANTS))
+                for name in VARIANTS:
+                    self.airflow.trigger(f"{name}__ingest", "all", _span(first, last))
+                self._asked = True
         self.ingest(model, first, last)
 
     def retrain(self, model: str, run: str, seconds: float = 600, **conf: Any) -> Retrained:
@@ -109,7 +114,7 @@ class Stack:
         """The ledger's id of a DAG run."""
         return str(self.airflow.xcoms(f"{model}__retrain", run)["snapshot.return_value"])
 
-    def live(self, model: str, stage: str, seconds: float = 180) -> Container:
+    def live(self, model: str, stage: str, seconds: float = 400) -> Container:
         """The running container of a stage, as soon as there is one."""
 
         def find() -> Container | None:
@@ -170,32 +175,32 @@ def _span(first: date, last: date) -> dict[str, str]:
     return {"from": first.isoformat(), "to": last.isoformat()}
 
 
-@contextmanager
-def up(machine: Machine, models: Models) -> Iterator[Stack]:
-    """The project on the machine, healthy, with the lake on S3; containers, networks and volumes go at the end."""
-    root, port = machine.keeper.root, free_port()
+def project(machine: Machine) -> Compose:
+    """The project on the machine, and nothing of an earlier session left of it."""
+    root = machine.keeper.root
     variables = {
         "EVERGREEN_TASK_IMAGE": images.TEST_TASKS,
         "EVERGREEN_AIRFLOW_IMAGE": images.TEST_AIRFLOW,
         "EVERGREEN_STACK_SECRETS": str(root / "secrets"),
         "EVERGREEN_DOCKER_SOCKET": machine.docker.address.removeprefix("unix://"),
         "EVERGREEN_DOCKER_GID": str(machine.docker.group),
-        "EVERGREEN_AIRFLOW_PORT": str(port),
+        "EVERGREEN_AIRFLOW_PORT": str(free_port()),
         "EVERGREEN_MLFLOW_PORT": str(free_port()),
     }
     compose = Compose(machine.docker, PROJECT, root / "stack", variables)
     compose.write(stand_ins(machine))
     compose.down()
-    client = Client(f"http://127.0.0.1:{port}", "admin", machine.secrets["airflow-admin"])
+    return compose
+
+
+@contextmanager
+def up(machine: Machine, compose: Compose, models: Models) -> Iterator[Stack]:
+    """The project up and healthy, with the lake on S3; containers, networks and volumes go at the end."""
+    airflow = f"http://127.0.0.1:{compose.variables['EVERGREEN_AIRFLOW_PORT']}"
+    client = Client(airflow, "admin", machine.secrets["airflow-admin"])
     stack = Stack(machine, compose, client, models)
     try:
-        try:
-            compose.up()
-            with timed("every service is healthy"):
-                wait_for(compose.settled, "every service is healthy", 300, 1)
-        except AssertionError:
-            compose.report()
-            raise
+        come_up(compose)
         with timed("lake on S3"), ThreadPool(8) as pool:
             pool.map(lambda name: machine.s3().upload_file(str(models.lake / name), LAKE, name), lake_files(models))
         # What it starts once an hour would be taken for somebody's leftovers.
@@ -204,6 +209,17 @@ def up(machine: Machine, models: Models) -> Iterator[Stack]:
         yield stack
     finally:
         compose.down()
+
+
+def come_up(compose: Compose) -> None:
+    """Start it and wait until every service is healthy; what they have said is shown if they do not come to that."""
+    try:
+        compose.up()
+        with timed("every service is healthy"):
+            wait_for(compose.settled, "every service is healthy", 300, 1)
+    except AssertionError:
+        compose.report()
+        raise
 
 
 def stand_ins(machine: Machine) -> dict[str, Any]:

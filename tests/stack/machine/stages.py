@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -95,10 +95,9 @@ def small_volume(stack: Stack, name: str, megabytes: int) -> Iterator[Container]
     image = str(known.image)
     made = docker.docker("run", "--detach", "--init", *mounts, "--entrypoint", argv[0], image, *argv[1:]).strip()
     try:
-        find: Callable[[], list[Container]] = lambda: containers(docker, "--filter", f"id={made}")  # noqa: E731
         test = ("docker", "exec", made, "test", "-f", "/evergreen/secrets/ledger")
         wait_for(lambda: attempt(*test, env=docker.environment).returncode == 0, "the small volume has its secrets", 30)
-        yield find()[0]
+        yield containers(docker, id=made)[0]
     finally:
         docker.docker("rm", "--force", made)
         docker.docker("volume", "rm", name)

@@ -1,13 +1,12 @@
-"""Bad input through the whole stack: files that lie or explode (cases 5 and 6), and a ledger that is away (65).
+"""Files that lie or explode (cases 5 and 6), through the whole stack.
 
-61 and 62 are in test_limits.py, 63 in test_s3_faults.py, 67 and 68 in test_concurrency.py.
+61 and 62 are in test_limits.py, 63 in test_s3_away.py and test_s3_faults.py, 65 in test_ledger_away.py, 67 and 68 in
+test_concurrency.py.
 """
 
 from __future__ import annotations
 
 import struct
-import threading
-import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -50,25 +49,3 @@ def test_a_bad_file_is_quarantined_by_name(stack: Stack, tmp_path: Path, offset:
     assert said in stack.airflow.logs(dag, run)
     assert stack.airflow.task(dag, run, "ingest").attempt == 1, "bad data is no reason to try again"
     assert probes.champion(stack.compose, "calm") == before
-
-
-def test_a_ledger_that_is_away_is_waited_for(stack: Stack) -> None:
-    stack.ready("faulty")
-    dag = "faulty__retrain"
-    stack.airflow.ready(dag)
-    stack.airflow.trigger(dag, "headless", {"as_of": str(stack.models.day(30))})
-    stack.live("faulty", "validate")
-    ledger = stack.compose.container("ledger")
-    stack.docker.docker("stop", "--time", "2", ledger.id)
-
-    def back() -> None:
-        time.sleep(20)  # longer than a stage waits before its try has failed
-        stack.docker.docker("start", ledger.id)
-
-    waiting = threading.Thread(target=back)
-    waiting.start()
-    assert stack.airflow.ended(dag, "headless") == "success", stack.airflow.failure(dag, "headless")
-    waiting.join()
-    assert max(task.attempt for task in stack.airflow.tasks(dag, "headless")) > 1
-    done = stack.promoted("faulty", "headless")
-    assert probes.finished(stack.compose, "faulty", str(stack.models.day(30))) == [done.run]
