@@ -138,11 +138,11 @@ class Ledger:
             PassingFault: the ledger cannot be reached; repeating it is safe.
         """
         made = self._make(changes, message, parent or base, signing or {})
-        self.push(made, f"refs/heads/{branch}")
+        self.push(made, f"refs/heads/{branch}", parent)
         return made
 
-    def push(self, commit: str, full_name: str) -> None:
-        """Move the ref `full_name` forward to `commit`; raises as `commit` does."""
+    def push(self, commit: str, full_name: str, seen: str | None = None) -> None:
+        """Move the ref `full_name`, last seen at the commit `seen`, forward to `commit`; raises as `commit` does."""
         try:
             self._exchange("push", "--porcelain", "--no-verify", "--quiet", self.url, f"{commit}:{full_name}")
         except GitFailed as error:
@@ -150,7 +150,10 @@ class Ledger:
                 return
             raise answers.of_push(error, self.url, full_name) from error
         with self._lock() as lock, suppress(GitFailed):  # the push is done; a mirror behind is fetched when next opened
-            self._fetch(lock, f"+{full_name}:{full_name}")
+            try:
+                git(self.mirror, "update-ref", full_name, commit, seen or _NULL)
+            except GitFailed:  # somebody has fetched meanwhile, maybe more than ours: the server knows
+                self._fetch(lock, f"+{full_name}:{full_name}")
 
     def tag(self, name: str, commit: str) -> None:
         """Tag `commit`; a tag that is there already must be on the same commit, else PushRefused."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,8 +33,15 @@ class Pipeline:
     def __init__(self, ledger: Ledger, commit: str) -> None:
         self.ledger, self.commit = ledger, commit
         found = ledger.read_many((commit, name) for name in ("dvc.yaml", "dvc.lock"))
+        self._files = {path: content for (_, path), content in found.items()}
+        self._documents: dict[str, Any] = {}
         self.stages: Mapping[str, Any] = _section(found[commit, "dvc.yaml"], "dvc.yaml")
         self.lock: Mapping[str, Any] = _section(found[commit, "dvc.lock"], "dvc.lock")
+
+    def read(self, path: str) -> bytes | None:
+        """The bytes of a file of the commit, asked of Git once; None: it has no such file."""
+        self._bring([path])
+        return self._files[path]
 
     def finished(self, stage: str) -> bool:
         """Whether the lock holds `stage` with today's command, dependencies, parameters and outs."""
@@ -42,11 +49,17 @@ class Pipeline:
         definition = self._definition(stage)
         if entry is None or entry.get("cmd") != definition["cmd"]:
             return False
+        outs = self.outs(stage)
+        made = {out.path: out.md5 for out in self.needs(stage) if out.md5}
+        deps, params = definition.get("deps", []), _params(definition)
+        # All at once: every question to Git is a process.
+        in_git = {out.path for out in outs if not out.cached} | {file for file, _ in params}
+        self._bring(in_git.union(deps).difference(made))
         return (
-            self._dependencies_hold(stage, entry)
-            and self._params_hold(entry, definition)
-            and {out.path for out in self.outs(stage) if out.md5} == {path for path, _ in _outs(definition)}
-            and all(out.cached or self._md5(out.path) == out.md5 for out in self.outs(stage))
+            _holds(entry.get("deps", []), {path: made.get(path) or self._md5(path) for path in deps})
+            and self._params_hold(entry, params)
+            and {out.path for out in outs if out.md5} == {path for path, _ in _outs(definition)}
+            and all(out.cached or self._md5(out.path) == out.md5 for out in outs)
         )
 
     def outs(self, stage: str) -> list[Out]:
@@ -70,21 +83,32 @@ class Pipeline:
         definition: Mapping[str, Any] = self.stages[stage]
         return definition
 
-    def _dependencies_hold(self, stage: str, entry: Mapping[str, Any]) -> bool:
-        locked = {item["path"]: item.get("md5") for item in entry.get("deps", [])}
-        made = {out.path: out.md5 for out in self.needs(stage)}
-        deps = self._definition(stage).get("deps", [])
-        return set(locked) == set(deps) and all(locked[path] == (made.get(path) or self._md5(path)) for path in deps)
-
-    def _params_hold(self, entry: Mapping[str, Any], definition: Mapping[str, Any]) -> bool:
+    def _params_hold(self, entry: Mapping[str, Any], wanted: set[tuple[str, str]]) -> bool:
         locked = {(file, key): value for file, keys in entry.get("params", {}).items() for key, value in keys.items()}
-        wanted = {(file, key) for item in definition.get("params", []) for file, keys in item.items() for key in keys}
-        values = {file: _document(self.ledger.read(self.commit, file), file) for file, _ in wanted}
-        return set(locked) == wanted and all(locked[file, key] == _at(values[file], key) for file, key in wanted)
+        return set(locked) == wanted and all(locked[file, key] == _at(self._parsed(file), key) for file, key in wanted)
+
+    def _bring(self, paths: Iterable[str]) -> None:
+        unknown = [path for path in paths if path not in self._files]
+        if unknown:
+            found = self.ledger.read_many((self.commit, path) for path in unknown)
+            self._files |= {path: content for (_, path), content in found.items()}
+
+    def _parsed(self, path: str) -> Any:
+        if path not in self._documents:
+            self._documents[path] = _document(self.read(path), path)
+        return self._documents[path]
 
     def _md5(self, path: str) -> str | None:
-        content = self.ledger.read(self.commit, path)
+        content = self.read(path)
         return None if content is None else hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def _holds(locked: Iterable[Mapping[str, Any]], deps: Mapping[str, str | None]) -> bool:
+    return {item["path"]: item.get("md5") for item in locked} == deps
+
+
+def _params(definition: Mapping[str, Any]) -> set[tuple[str, str]]:
+    return {(file, key) for item in definition.get("params", []) for file, keys in item.items() for key in keys}
 
 
 def _outs(definition: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:

@@ -26,11 +26,12 @@ def fetch_files(settings: Settings, ledger: Ledger, commit: str, wanted: Mapping
         PassingFault: the remote cannot be reached.
     """
     pipeline = Pipeline(ledger, commit)
+    contents = ledger.read_many((commit, path) for path in wanted)
     objects: dict[str, Path] = {}
     store: Store | None = None
     try:
         for path, target in wanted.items():
-            content = ledger.read(commit, path)
+            content = contents[commit, path]
             if content is not None:
                 write_bytes(target, content, durable=False)
                 continue

@@ -47,6 +47,7 @@ class Workspace:
     _stack: ExitStack = field(default_factory=ExitStack, repr=False)
     _store: Store | None = field(default=None, repr=False)
     _stages: dict[str, Any] = field(default_factory=dict, repr=False)
+    _known: Pipeline | None = field(default=None, repr=False)
 
     @classmethod
     def open(cls, settings: Settings, ledger: Ledger, run_id: str, *, fencing: int | None = None) -> Self:
@@ -87,9 +88,16 @@ class Workspace:
             self._stages.clear()
         self._stack.close()
 
+    @property
+    def pipeline(self) -> Pipeline:
+        """What the head says of the stages, read once: it changes with the head alone."""
+        if self._known is None or self._known.commit != self.head:
+            self._known = Pipeline(self.ledger, self.head)
+        return self._known
+
     def finished(self, stage: str) -> bool:
         """Whether the run's branch holds `stage`, done with exactly these inputs."""
-        return Pipeline(self.ledger, self.head).finished(stage)
+        return self.pipeline.finished(stage)
 
     def prepare(self, stage: str) -> None:
         """Bring everything `stage` reads: the window's partitions, outs of earlier stages, the champion's files.
@@ -98,7 +106,7 @@ class Workspace:
             IntegrityError: an earlier stage is not finished, or its bytes are not what the ledger says.
             PassingFault: the remote cannot be reached.
         """
-        pipeline = Pipeline(self.ledger, self.head)
+        pipeline = self.pipeline
         for out in pipeline.needs(stage):
             if not pipeline.finished(out.stage):
                 raise IntegrityError(f"stage {out.stage} is not finished", where=stage, remedy="run it first")
@@ -194,7 +202,7 @@ class Workspace:
 
     def _save(self, stage: str) -> dict[str, bytes]:
         """Record the stage's inputs and outs in `dvc.lock`; the files that go into Git."""
-        pipeline = Pipeline(self.ledger, self.head)
+        pipeline = self.pipeline
         with passing("the workspace"), chdir(self.root):  # as in `restore`
             with self._bytes().repo.lock:
                 found = self._dvc_stage(stage)
@@ -214,7 +222,7 @@ class Workspace:
     def _push_bytes(self, lock: bytes, stage: str) -> None:
         store = self._bytes()
         outs = plain_yaml.load(lock)["stages"][stage]["outs"]
-        kept = {out.path for out in Pipeline(self.ledger, self.head).outs(stage) if out.cached}
+        kept = {out.path for out in self.pipeline.outs(stage) if out.cached}
         oids: list[str] = []
         for out in outs:
             if out["path"] in kept:

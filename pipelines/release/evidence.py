@@ -93,7 +93,7 @@ def _hashed(ledger: Ledger, run_id: str) -> Pipeline:
         if stage not in pipeline.stages or not pipeline.finished(stage):
             raise lie(f"its files are not those that stage {stage} hashed into dvc.lock", where=tag)
     for path in (GATES, METRICS):
-        _is_out(pipeline, path, ledger.read(tag, path) or b"")
+        _is_out(pipeline, path, pipeline.read(path) or b"")
     return pipeline
 
 

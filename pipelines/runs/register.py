@@ -7,7 +7,6 @@ from pipelines.card.publish import Place, publish
 from pipelines.config.settings import Settings
 from pipelines.errors import ExitCode, InputError
 from pipelines.ledger import challengers
-from pipelines.ledger.lockfile import Pipeline
 from pipelines.ledger.workspace import Workspace
 from pipelines.night.scratch import scratch_folder
 from pipelines.registry import Entry, Registry
@@ -49,15 +48,13 @@ def register(settings: Settings, workspace: Workspace, say: Progress) -> StageRe
 
 def entry(workspace: Workspace) -> Entry:
     """What MLflow shall know of the finished run in `workspace`, whose outs are brought there."""
-    pipeline = Pipeline(workspace.ledger, workspace.head)
-    workspace.check_out([out for stage in STAGES for out in pipeline.outs(stage)])
+    workspace.check_out([out for stage in STAGES for out in workspace.pipeline.outs(stage)])
     return entry_of(workspace.root, workspace.ledger.model, workspace.run_id)
 
 
 def card_of(settings: Settings, workspace: Workspace, registry: Registry, version: int) -> Place:
     """Make the card of `version`, which the run in `workspace` made, and publish it; raises as `publish` does."""
-    pipeline = Pipeline(workspace.ledger, workspace.head)
-    workspace.check_out([out for stage in card.STAGES for out in pipeline.outs(stage)])
+    workspace.check_out([out for stage in card.STAGES for out in workspace.pipeline.outs(stage)])
     with scratch_folder(settings, "card") as folder:
         file = card.make(
             workspace.root,

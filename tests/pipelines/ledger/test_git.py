@@ -84,6 +84,32 @@ def test_commit_read_tree_and_delete(world):
     }
 
 
+def test_what_was_pushed_is_known_without_asking_the_server_again(world, monkeypatch):
+    head = world.ledger.head("data")
+    monkeypatch.setattr(Ledger, "_fetch", None)
+    one = world.ledger.commit("data", {"a": b"1"}, "One", parent=head)
+    world.ledger.commit(f"run/{RUN}", {"b": b"1"}, "Begin", parent=None, base=one)
+    world.ledger.tag(f"runs/{RUN}", one)
+    assert world.ledger.head("data") == world.ledger.head(f"runs/{RUN}") == one
+    assert world.ledger.read(f"run/{RUN}", "b") == b"1"
+
+
+def test_a_mirror_that_has_heard_of_more_meanwhile_keeps_it(world, monkeypatch):
+    head, newer = world.ledger.head("data"), []
+    exchange = Ledger._exchange
+
+    def overtaken(ledger, *arguments, **more):
+        exchange(ledger, *arguments, **more)
+        if arguments[0] == "push" and not newer:
+            newer.append(None)
+            pushed = arguments[-1].partition(":")[0]
+            newer[0] = world.fresh().commit("data", {"b": b"2"}, "Two", parent=pushed)
+
+    monkeypatch.setattr(Ledger, "_exchange", overtaken)
+    world.ledger.commit("data", {"a": b"1"}, "One", parent=head)
+    assert world.ledger.head("data") == newer[0]
+
+
 def test_a_second_writer_on_the_same_parent_is_refused(world):
     head = world.ledger.head("data")
     other = world.fresh()

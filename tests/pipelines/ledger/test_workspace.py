@@ -17,6 +17,7 @@ import yaml
 from pipelines.errors import InputError, IntegrityError, LeaseHeld, PassingFault
 from pipelines.ledger import champion, lease, runs
 from pipelines.ledger.champion import Champion, ChampionWindow, Reason
+from pipelines.ledger.lockfile import Pipeline
 from pipelines.ledger.locks import locked
 from pipelines.ledger.outs import fetch_files
 from pipelines.ledger.workspace import Workspace
@@ -61,6 +62,18 @@ def done(world, run_id=RUN, **more):
             body(space.root)
             space.publish(stage, {"stage": stage})
         return space.head
+
+
+def test_a_commit_is_read_in_one_go_and_its_stages_each_in_one_more(stocked, monkeypatch):
+    head = done(stocked)
+    ledger, asked = stocked.fresh(), []
+    read = type(ledger).read_many
+    monkeypatch.setattr(type(ledger), "read_many", lambda it, wanted: asked.append(1) or read(it, wanted))
+    pipeline = Pipeline(ledger, head)
+    for _ in range(2):
+        assert all(pipeline.finished(stage) for stage in ("snapshot", "evaluate"))
+    assert pipeline.read("out/evaluate/metrics.json") == b'{"auc": 0.7}\n'
+    assert len(asked) == 3
 
 
 def test_two_stages_become_two_commits(stocked):
