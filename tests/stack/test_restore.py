@@ -1,4 +1,7 @@
-"""A backup as docs/operate.md tells it: everything is wiped, restored, and the champion reproduces byte for byte."""
+"""A backup as docs/operate.md tells it: everything is wiped, restored, and the champion reproduces byte for byte.
+
+test_with_celery.py goes on with the restored model.
+"""
 
 from __future__ import annotations
 
@@ -44,8 +47,7 @@ def test_wiped_and_restored_it_reproduces(stack: Stack, keeping: Future[Retraine
     with timed("reproduce"):
         told = stack.task("reproduce", MODEL, str((champion or {})["version"]), "--json")
     assert json.loads(told.strip().splitlines()[-1])["identical"]
-    later = stack.retrain(MODEL, "after", as_of=str(stack.models.day(50))).run
-    assert probes.finished(stack.compose, MODEL) == sorted([run, later])
+    assert probes.finished(stack.compose, MODEL) == [run]
 
 
 def saved(stack: Stack, folder: Path) -> list[str]:
