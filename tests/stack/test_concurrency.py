@@ -7,7 +7,7 @@ from concurrent.futures import Future
 import pytest
 from stack.machine import probes
 from stack.machine.stack import Stack
-from stack.machine.stories import AGAIN, AS_OF, LATER, Asked, well
+from stack.machine.stories import AGAIN, AS_OF, LATER, Asked
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def test_fifty_identical_triggers_are_one_training(stack: Stack, asked: Asked) -
     """The same name is the same run; another name with the same question finds it answered."""
     assert asked.made <= 1, "where an answer was lost, asking again finds the run made"
     for run in AGAIN:
-        well(stack, "fifty__retrain", run)
+        stack.airflow.well("fifty__retrain", run)
     assert {task.state for task in stack.airflow.tasks("fifty__retrain", AGAIN[-1])} == {"skipped"}
     assert probes.finished(stack.compose, "fifty") == [asked.fifty]
     assert len(stack.versions("fifty")) == 1
@@ -38,7 +38,7 @@ def test_two_runs_of_one_model_do_not_meet(stack: Stack, asked: Asked) -> None:
     """Two questions to one model are answered one after the other, each by a run of its own."""
     days = {f"day-{number}": str(stack.models.day(number)) for number in LATER}
     for run in days:
-        well(stack, "other__retrain", run)
+        stack.airflow.well("other__retrain", run)
         if stack.airflow.announced("other__retrain", run):
             stack.promoted("other", run)
     for as_of in days.values():

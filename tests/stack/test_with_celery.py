@@ -5,12 +5,13 @@ The last module of all by its name: nobody needs the stack as it was before, so 
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from dataclasses import replace
 
 import pytest
 from stack.machine import probes
 from stack.machine.place import wait_for
-from stack.machine.stack import Stack
+from stack.machine.stack import Retrained, Stack
 from stack.machine.stories import KEPT as MODEL
 
 
@@ -28,13 +29,13 @@ def celery(stack: Stack) -> Stack:
     return replace(stack, compose=profile)
 
 
-def test_a_worker_of_celery_retrains(celery: Stack) -> None:
-    celery.ready(MODEL)
+def test_a_worker_of_celery_retrains(celery: Stack, keeping: Future[Retrained]) -> None:
     # After test_restore.py it is a model whose ledger and store have been restored from a backup.
     done = celery.retrain(MODEL, "celery", as_of=str(celery.models.day(50)))
     champion = probes.champion(celery.compose, MODEL)
     assert champion is not None
     assert champion["run"] == done.run
+    assert probes.finished(celery.compose, MODEL) == sorted([keeping.result().run, done.run])
     hosts = celery.machine.postgres.query(
         "airflow", "select distinct hostname from task_instance where run_id = 'celery' and state = 'success'"
     )

@@ -46,6 +46,10 @@ class Client(Airflow):
     def succeeds(self, dag: str, run: str, conf: dict[str, Any], seconds: float = 600) -> None:
         """Trigger a run and see it through to success; a failure shows the log of the task that failed."""
         self.trigger(dag, run, conf)
+        self.well(dag, run, seconds)
+
+    def well(self, dag: str, run: str, seconds: float = 600) -> None:
+        """See a run that has been triggered through to success, as `succeeds` does."""
         state = self.ended(dag, run, seconds)
         assert state == "success", self.failure(dag, run)
 

@@ -36,6 +36,6 @@ def watched(stack: Stack, model: str, run: str, as_of: date) -> Live:
     container = stack.training(model)
     told = json.dumps([item.found for item in probes.inspected(stack.docker)], ensure_ascii=False)
     inspected = f"{told}\n{command('ps', '-eo', 'args')}"
-    assert stack.airflow.ended(dag, run) == "success", stack.airflow.failure(dag, run)
+    stack.airflow.well(dag, run)
     stack.promoted(model, run)
     return Live(model, run, container, inspected)

@@ -56,13 +56,8 @@ def asked(stack: Stack) -> Asked:
 
 def seen_through(stack: Stack, model: str, run: str) -> Retrained:
     """A retraining that was triggered, and its promotion."""
-    well(stack, f"{model}__retrain", run)
+    stack.airflow.well(f"{model}__retrain", run)
     return stack.promoted(model, run)
-
-
-def well(stack: Stack, dag: str, run: str) -> None:
-    """Wait for its success."""
-    assert stack.airflow.ended(dag, run) == "success", stack.airflow.failure(dag, run)
 
 
 def tried(stack: Stack) -> str:
@@ -93,7 +88,7 @@ def left_alone(stack: Stack, threads: ThreadPoolExecutor) -> Future[float]:
 
     def healed() -> float:
         try:
-            well(stack, dag, "away")
+            stack.airflow.well(dag, "away")
         finally:
             stack.machine.faults.set("pass")
         seconds = time.monotonic() - began
