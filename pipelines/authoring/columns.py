@@ -63,7 +63,7 @@ def survey(events: Events) -> tuple[Column, ...]:
     import pyarrow as pa
 
     from pipelines.quality.label import connect
-    from pipelines.quality.schema import type_name
+    from pipelines.quality.kinds import type_name
 
     numbers = [(day - EPOCH).days for day, _, rows in events.days for _ in range(rows)]
     data = events.data.append_column(DAY, pa.array(numbers, pa.int32()).cast(pa.date32()))

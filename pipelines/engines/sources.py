@@ -53,6 +53,11 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def folded(name: str) -> str:
+    """`name` as DuckDB compares names: letters A to Z count as a to z."""
+    return "".join(sign.lower() if "A" <= sign <= "Z" else sign for sign in name)
+
+
 def text(value: str) -> str:
     """`value` as an SQL string."""
     return "'" + value.replace("'", "''") + "'"

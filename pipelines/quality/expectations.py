@@ -46,7 +46,8 @@ class Expectations:
         """One list of findings for each of `partitions`, which share one schema."""
         if not self.rules:
             return [[] for _ in partitions]
-        frames = [_frame(data) for data in partitions]
+        used = frozenset(column for _, rule in self.rules for column in rule.columns)
+        frames = [_frame(data, used) for data in partitions]
         everything = frozenset(self._built)
         todo = [everything] * len(frames) if len(frames) == 1 else self._open_questions(frames)
         return [self._alone(frame, wanted) for frame, wanted in zip(frames, todo, strict=True)]
@@ -87,16 +88,46 @@ class Expectations:
         ]
 
 
-def _frame(data: pa.Table) -> pd.DataFrame:
-    """`data` as pandas, narrow whole numbers widened: Great Expectations compares others value by value in Python."""
+def _frame(data: pa.Table, used: frozenset[str]) -> pd.DataFrame:
+    """`data` as pandas, narrow whole numbers widened: Great Expectations compares others value by value in Python.
+
+    Columns that no rule reads are there by name alone, as zeros: their values are none of the library's business.
+    """
     import pyarrow as pa
 
     data = plain(data)
-    for index, field in enumerate(data.schema):
-        if pa.types.is_integer(field.type) and field.type.bit_width < 64:
-            data = data.set_column(index, field.name, data.column(index).cast(pa.int64()))
-    frame: pd.DataFrame = data.to_pandas()
+    columns: dict[str, pa.ChunkedArray] = {}
+    for name, column in zip(data.column_names, data.columns, strict=True):
+        if name not in used:
+            columns[name] = pa.repeat(pa.scalar(0, pa.int8()), data.num_rows)
+        elif pa.types.is_integer(column.type) and column.type.bit_width < 64:
+            columns[name] = column.cast(pa.int64())
+        else:
+            columns[name] = column
+    table = pa.table(columns)
+    frame: pd.DataFrame = table.to_pandas()
+    for name in filter(used.__contains__, table.column_names):
+        if _loses_digits(table[name]):
+            frame[name] = table[name].to_pandas(types_mapper=_nullable)
     return frame
+
+
+def _loses_digits(column: pa.ChunkedArray) -> bool:
+    """Whether pandas would make doubles of whole numbers that no double tells from the next."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pa.types.is_integer(column.type) or not column.null_count:
+        return False
+    ends = pc.min_max(column)
+    return any(end.is_valid and abs(end.as_py()) > 2**53 for end in (ends["min"], ends["max"]))
+
+
+def _nullable(kind: pa.DataType) -> Any:
+    import pandas as pd
+    import pyarrow as pa
+
+    return {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}.get(kind)
 
 
 def _great_expectations() -> Any:

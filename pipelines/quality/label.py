@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.config.model import Model, Task
 from pipelines.errors import ConfigError, shorten
 from pipelines.quality.findings import Finding, critical, warning
+from pipelines.quality.mentions import in_label
 
 if TYPE_CHECKING:
     import duckdb
@@ -36,6 +37,7 @@ def judge_label(session: duckdb.DuckDBPyConnection, model: Model, data: pa.Table
     """
     import duckdb
 
+    data = _used(model, data)
     try:
         labels = _labels(session, model, data)
         return [*_illegal(session, model, labels, data.num_rows), *_from_nan(session, model, data, labels)]
@@ -60,6 +62,13 @@ def bad_label(task: Task, classes: tuple[str, ...], name: str = "label") -> str:
         listed = ", ".join("'" + item.replace("'", "''") + "'" for item in classes)
         return f"({name} IS NOT NULL AND CAST({name} AS VARCHAR) NOT IN ({listed}))"
     return f"({name} IS NOT NULL AND ({number} IS NOT NULL AND NOT isfinite({number})))"
+
+
+def _used(model: Model, data: pa.Table) -> pa.Table:
+    """The columns that the label may read, and the keys: DuckDB is not shown what nobody asks about."""
+    mentioned = in_label(model.label.expression)
+    key = model.tables[model.events].key
+    return data.select([name for name in data.column_names if name in mentioned or name in key])
 
 
 def _labels(session: duckdb.DuckDBPyConnection, model: Model, data: pa.Table) -> pa.Table:

@@ -5,59 +5,53 @@ from __future__ import annotations
 import difflib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from pipelines.config.model import Table
 from pipelines.errors import shorten
+from pipelines.quality import kinds
+from pipelines.quality.conform import declared_names
 from pipelines.quality.findings import Finding, critical, warning
 from pipelines.quality.suite import Rule
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_ALIASES = {"double": "float64", "float": "float32", "halffloat": "float16", "str": "string", "large_string": "string"}
-_ALIASES |= {"string_view": "string", "boolean": "bool", "date32[day]": "date", "date64[ms]": "date"}
 _NUMBERS = re.compile(r"u?int\d+|float\d+|decimal")
 _NAMED = 6
 
 
-def judge_schema(table: Table, rules: Iterable[Rule], schema: pa.Schema) -> list[Finding]:
-    """Missing, renamed, doubled, extra and nested columns, and wrong types."""
+def judge_schema(
+    table: Table, rules: Iterable[Rule], schema: pa.Schema, settled: Collection[str] = ()
+) -> list[Finding]:
+    """Missing, renamed, doubled, extra and nested columns, and types of another kind than declared.
+
+    Nothing is said of the types of `settled` columns.
+    """
     rules = tuple(rules)
-    doubled = [name for name, count in Counter(schema.names).items() if count > 1]
+    doubled = judge_doubled(schema)
     if doubled:
-        return [critical(f"columns stand twice in the file: {_names(doubled)}")]
+        return doubled
     declared = declared_columns(table, rules)
-    found = [*_missing_and_extra(declared, rules, schema.names), *_nested(schema), *_types(rules, schema)]
-    if table.time in schema.names and type_name(schema.field(table.time).type) not in ("timestamp", "date"):
+    found = [*_missing_and_extra(declared, rules, schema.names), *_nested(schema), *_types(rules, schema, settled)]
+    if table.time in schema.names and kinds.type_name(schema.field(table.time).type) not in ("timestamp", "date"):
         found.append(
             critical(f"{table.time}: the event time is {schema.field(table.time).type}, not a timestamp or a date")
         )
     return found
 
 
+def judge_doubled(schema: pa.Schema) -> list[Finding]:
+    """Columns of one name: nothing else can be said of such a file."""
+    doubled = [name for name, count in Counter(schema.names).items() if count > 1]
+    return [critical(f"columns stand twice in the file: {_names(doubled)}")] if doubled else []
+
+
 def declared_columns(table: Table, rules: Iterable[Rule]) -> tuple[str, ...]:
     """Every column that `model.yaml` or a rule names, in that order."""
     named = [*table.key, *([table.time] if table.time else []), *table.after_event]
     return tuple(dict.fromkeys([*named, *(column for rule in rules for column in rule.columns)]))
-
-
-def type_name(kind: pa.DataType) -> str:
-    """The name a type goes by in `expectations.yaml`: int64, float64, string, bool, timestamp, date, decimal, ..."""
-    text = str(kind)
-    if text.startswith("dictionary<values="):
-        text = text.removeprefix("dictionary<values=").split(",", 1)[0]
-    return _canonical(text)
-
-
-def _canonical(text: str) -> str:
-    head = text.split("[", 1)[0].split("(", 1)[0]
-    if head in ("timestamp", "time32", "time64", "duration"):
-        return head
-    if head.startswith("decimal"):
-        return "decimal"
-    return _ALIASES.get(text, text)
 
 
 def _missing_and_extra(declared: tuple[str, ...], rules: tuple[Rule, ...], names: list[str]) -> Iterator[Finding]:
@@ -84,24 +78,16 @@ def _nested(schema: pa.Schema) -> Iterator[Finding]:
             yield critical(f"{field.name}: nested type {shorten(str(field.type))}; a table's columns hold plain values")
 
 
-def _types(rules: tuple[Rule, ...], schema: pa.Schema) -> Iterator[Finding]:
+def _types(rules: tuple[Rule, ...], schema: pa.Schema, settled: Collection[str]) -> Iterator[Finding]:
     for rule in rules:
-        wanted = _wanted_types(rule)
+        wanted = [kinds.standard_name(name) for name in declared_names(rule)]
         column = rule.arguments.get("column")
-        if not wanted or column not in schema.names:
+        if not wanted or column not in schema.names or column in settled:
             continue
-        actual = type_name(schema.field(column).type)
-        if actual not in wanted:
+        actual = kinds.type_name(schema.field(column).type)
+        if kinds.family(actual) not in {*map(kinds.family, wanted), "null"}:
             text = "; numbers as text?" if actual == "string" and _NUMBERS.fullmatch(wanted[0]) else ""
             yield Finding(rule.severity, f"{column}: type {shorten(actual)} instead of {' or '.join(wanted)}{text}")
-
-
-def _wanted_types(rule: Rule) -> tuple[str, ...]:
-    if rule.expect == "ExpectColumnValuesToBeOfType":
-        return (_canonical(str(rule.arguments.get("type_"))),)
-    if rule.expect == "ExpectColumnValuesToBeInTypeList":
-        return tuple(_canonical(str(name)) for name in rule.arguments.get("type_list") or ())
-    return ()
 
 
 def _names(names: list[str]) -> str:

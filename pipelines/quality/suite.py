@@ -22,9 +22,12 @@ from pipelines.config.load import Document, read_yaml
 from pipelines.config.model import Model
 from pipelines.config.strict import Strict
 from pipelines.errors import ConfigError, shorten
+from pipelines.quality import mentions
+from pipelines.quality.mentions import EVERYTHING, Mentions
 
-CHECKS_VERSION = 1  # raised whenever a framework check changes what it accepts: every verdict is then made anew
+CHECKS_VERSION = 2  # raised whenever a framework check changes what it accepts: every verdict is then made anew
 FILE = "expectations.yaml"
+FEATURES = "features.py"
 SCHEMA_RULES = frozenset(
     {
         "ExpectColumnToExist",
@@ -81,11 +84,15 @@ class _File(RootModel[dict[str, Annotated[tuple[Rule, ...], Field(strict=False, 
 
 @dataclass(frozen=True)
 class Suite:
-    """All expectations of a model, and what else a verdict on its partitions depends on."""
+    """All expectations of a model, and what else a verdict on its partitions depends on.
+
+    `features` are the names that its `features.py` mentions.
+    """
 
     document: Document
     rules: Mapping[str, tuple[Rule, ...]]
     model: Model
+    features: Mentions = EVERYTHING
 
     @classmethod
     def load(cls, path: Path, model: Model) -> Self:
@@ -103,11 +110,17 @@ class Suite:
                     where=f"{document.path.name} line {document.lines.get((table,), 1)}",
                     remedy=f"use one of: {', '.join(model.tables)}",
                 )
-        return cls(document, rules, model)
+        features = mentions.in_features(path / FEATURES) if path.is_dir() else EVERYTHING
+        return cls(document, rules, model, features)
 
     def of(self, table: str) -> tuple[Rule, ...]:
         """The rules of `table`; none where the file says nothing about it."""
         return self.rules.get(table, ())
+
+    def named(self, table: str) -> Mentions:
+        """The columns of `table` that the model folder names."""
+        ruled = [column for rule in self.of(table) for column in rule.columns]
+        return mentions.of_table(self.model, table, ruled, self.features)
 
     def hash(self, table: str) -> str:
         """sha256 over everything besides the data that a verdict on a partition of `table` depends on."""

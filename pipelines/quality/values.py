@@ -5,22 +5,31 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from pipelines.config.model import Table, Validation
 from pipelines.errors import shorten
 from pipelines.quality.findings import Finding, critical, warning
+from pipelines.quality.mentions import EVERYTHING, Mentions
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 HISTORY = 28  # partitions whose row counts a new one is compared with
 MIN_HISTORY = 3
+MAX_FLOAT = 3.4028234663852886e38  # of 32 bits
+_A_DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000}  # nanoseconds end in the year 2262
+_YEAR_1, _YEAR_10000 = -719_162, 2_932_897  # days from 1970-01-01
 
 
 def judge_values(
-    config: Table, declared: Sequence[str], decided: frozenset[str], data: pa.Table, day: date | None
+    config: Table,
+    declared: Sequence[str],
+    decided: frozenset[str],
+    data: pa.Table,
+    day: date | None,
+    named: Mentions = EVERYTHING,
 ) -> list[Finding]:
     """What is wrong with the values of `data`, whose columns and types have been judged.
 
@@ -30,13 +39,35 @@ def judge_values(
         decided: ...besides these, about whose nulls an expectation decides.
         data: the partition.
         day: its day in the table's time zone; None for a static table.
+        named: the columns that the model names; what is wrong with others is only told.
     """
     if data.num_rows == 0:
         return [critical("the partition has no rows")]
-    found = [*_all_null(declared, decided, data), *_infinite(data), *_rounded(config.key, data)]
+    found = [*_all_null(declared, decided, data), *_too_large(named, data), *_beyond_calendar(named, data)]
     found += _keys(config.key, data)
     if day is not None and config.time is not None:
         found += _times(config.time, config.time_zone, day, data)
+    return found
+
+
+def judge_rounded(key: Sequence[str], named: Mentions, raw: pa.Table, data: pa.Table) -> list[Finding]:
+    """Whole numbers that came in `raw` as floats which no longer tell one from the next, and are so kept in `data`."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = []
+    for name in data.column_names:
+        kind = raw.schema.field(name).type
+        if name not in named or not pa.types.is_floating(kind) or not pa.types.is_floating(data[name].type):
+            continue
+        bits = {16: 11, 32: 24, 64: 53}[kind.bit_width]
+        values = data.column(name).drop_null()
+        beyond = pc.sum(pc.greater_equal(pc.abs(values), float(2**bits))).as_py() or 0
+        if beyond and pc.all(pc.equal(values, pc.floor(values))).as_py():
+            said = (
+                f"{name}: {beyond} of {data.num_rows} whole numbers came as {kind} and are beyond 2^{bits}: digits lost"
+            )
+            found.append(critical(f"{said}; deliver integers or text") if name in key else warning(said))
     return found
 
 
@@ -81,34 +112,42 @@ def _all_null(declared: Sequence[str], decided: frozenset[str], data: pa.Table) 
             )
 
 
-def _infinite(data: pa.Table) -> Iterator[Finding]:
+def _too_large(named: Mentions, data: pa.Table) -> Iterator[Finding]:
+    """Infinite numbers, and finite ones that no model can be given: features are 32-bit floats."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     for name in data.column_names:
-        if pa.types.is_floating(data.schema.field(name).type):
-            bad = pc.sum(pc.is_inf(data.column(name))).as_py() or 0
-            if bad:
-                yield critical(f"{name}: {bad} of {data.num_rows} values are infinite")
+        if not pa.types.is_floating(data.schema.field(name).type):
+            continue
+        told = critical if name in named else warning
+        sizes = pc.abs(data.column(name))
+        infinite = pc.sum(pc.is_inf(sizes)).as_py() or 0
+        if infinite:
+            yield told(f"{name}: {infinite} of {data.num_rows} values are infinite")
+        huge = pc.and_(pc.greater(sizes, MAX_FLOAT), pc.is_finite(sizes))
+        count = pc.sum(huge).as_py() or 0
+        if count:
+            worst = pc.max(sizes.filter(huge)).as_py()
+            yield told(f"{name}: {count} of {data.num_rows} values are larger than a 32-bit float can be, as {worst:g}")
 
 
-def _rounded(key: Sequence[str], data: pa.Table) -> Iterator[Finding]:
-    """Whole numbers that were kept as doubles or floats where these no longer tell one from the next."""
+def _beyond_calendar(named: Mentions, data: pa.Table) -> Iterator[Finding]:
+    """Days before the year 1 or after 9999, which no calendar of Python or SQL's has."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     for name in data.column_names:
         kind = data.schema.field(name).type
-        if not pa.types.is_floating(kind):
+        a_day = 1 if pa.types.is_date32(kind) else _A_DAY.get(kind.unit) if pa.types.is_timestamp(kind) else None
+        if name not in named or a_day is None:
             continue
-        bits = {16: 11, 32: 24, 64: 53}[kind.bit_width]
-        values = data.column(name).drop_null().cast(pa.float64())
-        beyond = pc.sum(pc.greater_equal(pc.abs(values), float(2**bits))).as_py() or 0
-        if beyond and pc.all(pc.equal(values, pc.floor(values))).as_py():
-            said = (
-                f"{name}: {beyond} of {data.num_rows} whole numbers came as {kind} and are beyond 2^{bits}: digits lost"
-            )
-            yield critical(f"{said}; deliver integers or text") if name in key else warning(said)
+        ticks = data.column(name).cast(pa.int32() if a_day == 1 else pa.int64()).cast(pa.int64())
+        bad = pc.or_(pc.less(ticks, _YEAR_1 * a_day), pc.greater_equal(ticks, _YEAR_10000 * a_day))
+        count = pc.sum(bad).as_py() or 0
+        if count:
+            shown = data.column(name).filter(pc.fill_null(bad, False)).slice(0, 1).cast(pa.string())[0].as_py()
+            yield critical(f"{name}: {count} of {data.num_rows} are outside the years 1 to 9999, such as {shown}")
 
 
 def _keys(key: Sequence[str], data: pa.Table) -> Iterator[Finding]:
@@ -121,11 +160,10 @@ def _keys(key: Sequence[str], data: pa.Table) -> Iterator[Finding]:
     if groups.num_rows < data.num_rows:
         # Sorted, so that the same bytes always give the same example and with it the same ledger entry.
         worst = groups.sort_by([("count_all", "descending"), *((name, "ascending") for name in key)]).slice(0, 1)
-        row = worst.to_pylist()[0]
-        example = ", ".join(f"{name}={_said(row[name])}" for name in key)
+        example = ", ".join(f"{name}={_shown(worst[name])}" for name in key)
         yield critical(
             f"duplicate keys: {data.num_rows - groups.num_rows} of {data.num_rows} rows repeat a key, such as "
-            f"{shorten(example, 120)} ({row['count_all']} times)"
+            f"{shorten(example, 120)} ({worst['count_all'][0].as_py()} times)"
         )
 
 
@@ -147,10 +185,9 @@ def _times(name: str, zone: str, day: date, data: pa.Table) -> Iterator[Finding]
         outside = pc.or_(pc.less(instants, begin), pc.greater_equal(instants, end))
     bad = data.select([name]).filter(outside)
     if bad.num_rows:
-        extremes = pc.min_max(bad.column(name)).as_py()
+        first, last = (_shown(bad.sort_by([(name, order)])[name]) for order in ("ascending", "descending"))
         yield critical(
-            f"{name}: {bad.num_rows} of {data.num_rows} event times are outside {day} ({zone}), "
-            f"from {_said(extremes['min'])} to {_said(extremes['max'])}"
+            f"{name}: {bad.num_rows} of {data.num_rows} event times are outside {day} ({zone}), from {first} to {last}"
         )
 
 
@@ -164,5 +201,11 @@ def plain(data: pa.Table) -> pa.Table:
     return data
 
 
-def _said(value: Any) -> str:
-    return shorten(value.isoformat() if isinstance(value, date | datetime) else str(value), 40)
+def _shown(column: pa.ChunkedArray) -> str:
+    """The first value of a column, as Arrow writes it; a timestamp as in ISO 8601."""
+    import pyarrow as pa
+
+    text = str(column.slice(0, 1).cast(pa.string())[0].as_py())
+    if pa.types.is_timestamp(column.type):
+        text = text.replace(" ", "T", 1).replace("Z", "+00:00").replace(".000000", "")
+    return shorten(text, 40)

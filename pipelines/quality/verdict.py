@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
 
 from pipelines.config.model import Model
-from pipelines.quality.findings import Finding, sentences
+from pipelines.errors import EvergreenError, shorten
+from pipelines.quality.conform import Conformed, conform, declared_types
+from pipelines.quality.findings import Finding, critical, sentences
 from pipelines.quality.label import connect, judge_label
-from pipelines.quality.schema import declared_columns, judge_schema
+from pipelines.quality.schema import declared_columns, judge_doubled, judge_schema
 from pipelines.quality.suite import Rule, Suite
-from pipelines.quality.values import HISTORY, judge_row_count, judge_text, judge_values
+from pipelines.quality.values import HISTORY, judge_rounded, judge_row_count, judge_text, judge_values
 
 if TYPE_CHECKING:
     import duckdb
@@ -33,9 +35,15 @@ class Verdict:
 
 
 def judge(
-    suite: Suite, table: str, data: pa.Table, day: date | None, model: Model, history: Sequence[int] = ()
+    suite: Suite,
+    table: str,
+    data: pa.Table,
+    day: date | None,
+    model: Model,
+    history: Sequence[int] = (),
+    types: Mapping[str, pa.DataType] | None = None,
 ) -> Verdict:
-    """The verdict on one partition of `table`.
+    """The verdict on one partition of `table`. Whatever a library raises on the way is a reason against it.
 
     Args:
         suite: the model's expectations.
@@ -44,11 +52,12 @@ def judge(
         day: its day; None for a static table.
         model: the model.
         history: row counts of the newest accepted partitions of the table, oldest first.
+        types: column to the type that it had in earlier partitions.
 
     Raises:
         ConfigError: a rule does not fit Great Expectations.
     """
-    return next(judge_many(suite, table, [(day, data)], model, history))
+    return next(judge_many(suite, table, [(day, data)], model, history, types))
 
 
 def judge_many(
@@ -57,13 +66,14 @@ def judge_many(
     partitions: Iterable[tuple[date | None, pa.Table]],
     model: Model,
     history: Sequence[int] = (),
+    types: Mapping[str, pa.DataType] | None = None,
 ) -> Iterator[Verdict]:
     """The verdicts on `partitions`, in their order, the same as `judge` would give one by one but in one go.
 
     An accepted partition joins the history that the next ones are compared with. Partitions are taken from the
     iterable as needed: at most about 500,000 rows are held at a time.
     """
-    court = _Court(suite, table, model, list(history))
+    court = _Court(suite, table, model, list(history), types or {})
     for chunk in _chunks(court, partitions):
         yield from court.decide(chunk)
 
@@ -84,6 +94,7 @@ class _Court:
     table: str
     model: Model
     history: list[int]
+    types: Mapping[str, pa.DataType]
     _expectations: Expectations | None = None
     _session: duckdb.DuckDBPyConnection | None = field(default=None, repr=False)
 
@@ -93,18 +104,41 @@ class _Court:
 
     def open(self, data: pa.Table, day: date | None) -> _Case:
         """The framework's findings. Wrong columns or unreadable text end the hearing: the rest needs them."""
+        case = _Case(data, judge_doubled(data.schema))
+        if case.hopeless:
+            return case
+        try:
+            case = self._opened(data, day)
+        except EvergreenError:
+            raise
+        except Exception as error:
+            case.findings.append(_cannot(error))
+        return case
+
+    def _opened(self, data: pa.Table, day: date | None) -> _Case:
         config = self.model.tables[self.table]
-        case = _Case(data, judge_schema(config, self.rules, data.schema) or judge_text(data))
+        conformed = self.conformed(data)
+        case = _Case(conformed.table, list(conformed.findings))
+        if not case.hopeless:
+            schema = conformed.table.schema
+            case.findings += judge_schema(config, self.rules, schema, conformed.misfits) or judge_text(conformed.table)
         if case.hopeless:
             return case
         decided = frozenset(
             c for rule in self.rules if rule.expect == "ExpectColumnValuesToNotBeNull" for c in rule.columns
         )
-        case.findings += judge_values(config, declared_columns(config, self.rules), decided, data, day)
-        if self.table == self.model.events and data.num_rows:
+        wanted = declared_columns(config, self.rules)
+        named = self.suite.named(self.table)
+        case.findings += judge_values(config, wanted, decided, conformed.table, day, named)
+        case.findings += judge_rounded(config.key, named, data, conformed.table)
+        if self.table == self.model.events and conformed.table.num_rows:
             self._session = self._session or connect()
-            case.findings += judge_label(self._session, self.model, data)
+            case.findings += judge_label(self._session, self.model, conformed.table)
         return case
+
+    def conformed(self, data: pa.Table) -> Conformed:
+        """`data` in the types that its columns are kept in."""
+        return conform(data, declared_types(self.rules), self.types, self.suite.named(self.table))
 
     def decide(self, cases: list[_Case]) -> Iterator[Verdict]:
         """Verdicts for cases of one schema; those that failed the framework are not shown to Great Expectations."""
@@ -114,10 +148,25 @@ class _Court:
         if heard and self._expectations is None:
             self._expectations = Expectations(self.suite, self.table)
         if heard and self._expectations:
-            for case, found in zip(heard, self._expectations.judge([case.data for case in heard]), strict=True):
-                case.findings += found
+            self._ask(self._expectations, heard)
         for case in cases:
             yield self._verdict(case)
+
+    def _ask(self, expectations: Expectations, cases: list[_Case]) -> None:
+        """Great Expectations' findings; where it stumbles over all of them, it is asked about each alone."""
+        try:
+            found = expectations.judge([case.data for case in cases])
+        except EvergreenError:
+            raise
+        except Exception as error:
+            if len(cases) == 1:
+                cases[0].findings.append(_cannot(error))
+                return
+            for case in cases:
+                self._ask(expectations, [case])
+            return
+        for case, findings in zip(cases, found, strict=True):
+            case.findings += findings
 
     def _verdict(self, case: _Case) -> Verdict:
         if case.data.num_rows:
@@ -128,14 +177,19 @@ class _Court:
         return Verdict(not reasons, reasons, sentences(case.findings, "warning"))
 
 
+def _cannot(error: Exception) -> Finding:
+    return critical(f"cannot be judged: {type(error).__name__}: {shorten(' '.join(str(error).split()), 160)}")
+
+
 def _chunks(court: _Court, partitions: Iterable[tuple[date | None, pa.Table]]) -> Iterator[list[_Case]]:
     """Cases in order, cut where the schema changes or enough rows are together."""
     chunk: list[_Case] = []
     for day, data in partitions:
         full = sum(case.data.num_rows for case in chunk) + data.num_rows > CHUNK_ROWS
-        if chunk and (full or not chunk[0].data.schema.equals(data.schema)):
+        case = court.open(data, day)
+        if chunk and (full or not chunk[0].data.schema.equals(case.data.schema)):
             yield chunk
             chunk = []
-        chunk.append(court.open(data, day))
+        chunk.append(case)
     if chunk:
         yield chunk

@@ -1,7 +1,8 @@
 import pyarrow as pa
 import pytest
 
-from pipelines.quality.schema import judge_schema, type_name
+from pipelines.quality.kinds import type_name
+from pipelines.quality.schema import judge_schema
 
 TYPE = "{{expect: ExpectColumnValuesToBeOfType, severity: critical, with: {{column: {}, type_: {}}}}}"
 COLUMNS = "{expect: ExpectTableColumnsToMatchSet, severity: critical, with: {column_set: [id, at, km, late]}}"

@@ -1,0 +1,166 @@
+"""A partition's table in the types that its columns are kept in, and what did not fit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pipelines.engines.sources import folded
+from pipelines.errors import shorten
+from pipelines.quality import kinds
+from pipelines.quality.findings import Finding, critical, warning
+from pipelines.quality.mentions import EVERYTHING, Mentions
+from pipelines.quality.suite import Rule
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    Types = Mapping[str, pa.DataType]
+
+# DuckDB has virtual columns of these names, which the framework numbers rows by.
+ENGINE_NAMES = frozenset({"file_index", "file_row_number"})
+_TYPE_RULES = {"ExpectColumnValuesToBeOfType": "type_", "ExpectColumnValuesToBeInTypeList": "type_list"}
+
+
+@dataclass(frozen=True)
+class Conformed:
+    """`table` holds every column that can be kept, in its type; of `misfits` it is another than the one wanted."""
+
+    table: pa.Table
+    findings: tuple[Finding, ...] = ()
+    misfits: frozenset[str] = field(default_factory=frozenset)
+
+
+def declared_types(rules: Iterable[Rule]) -> dict[str, pa.DataType]:
+    """Column to the type in which it is kept, of those whose type a critical rule of `expectations.yaml` declares."""
+    found: dict[str, pa.DataType] = {}
+    for rule in rules:
+        column = rule.arguments.get("column")
+        names = [kinds.standard_name(name) for name in declared_names(rule)]
+        if rule.severity == "critical" and isinstance(column, str) and names:
+            families = {kinds.family(name) for name in names}
+            several = len(families) > 1
+            # Whole numbers or others: what holds both.
+            name = "float64" if families == {"integer", "number"} else "" if several else max(names, key=_width)
+            kind = kinds.declared(name) if name else None
+            if kind is not None:
+                found[column] = kind
+    return found
+
+
+def declared_names(rule: Rule) -> tuple[str, ...]:
+    """The types that a rule allows, as written; none where the rule says nothing of types."""
+    value = rule.arguments.get(_TYPE_RULES.get(rule.expect, ""))
+    return tuple(str(item) for item in (value if isinstance(value, list) else [value] if value else ()))
+
+
+def voted_types(schemas: Iterable[pa.Schema]) -> dict[str, pa.DataType]:
+    """Column to the type in which most of these files would be kept: one odd day among many decides nothing.
+
+    Of as many votes, whole numbers count before others. A column that is null throughout has no vote.
+    """
+    import pyarrow as pa
+
+    votes: dict[str, Counter[pa.DataType]] = {}
+    for schema in schemas:
+        for item in schema:
+            kind = kinds.wide(item.type)
+            if kind is not None and not pa.types.is_null(kind):
+                votes.setdefault(item.name, Counter())[kind] += 1
+    return {
+        name: max(counts, key=lambda kind: (counts[kind], pa.types.is_integer(kind), str(kind)))
+        for name, counts in votes.items()
+    }
+
+
+def conform(data: pa.Table, declared: Types, established: Types, named: Mentions = EVERYTHING) -> Conformed:
+    """`data` with every column in its declared type, else the established one, else the widest of its kind.
+
+    What cannot be kept so quarantines the partition where the model names the column (`named`). A column that
+    nobody names stays as it came, or is left out where no table here can hold it.
+    """
+    findings: list[Finding] = list(_clashes(data.column_names, named))
+    columns: dict[str, pa.ChunkedArray] = {}
+    misfits: set[str] = set()
+    for name, column in zip(data.column_names, data.columns, strict=True):
+        told = critical if name in named else warning
+        if folded(name) in ENGINE_NAMES:
+            findings.append(told(f"{name}: DuckDB has a column of that name of its own{_left(told)}; rename it"))
+            continue
+        kept, problem = _kept(name, column, declared, established)
+        if problem is not None and not (problem.by_kind and name in declared):
+            findings.append(told(f"{shorten(name)}: {problem.sentence}{_source(name, declared, established)}"))
+        if problem is not None:
+            misfits.add(name)
+        if kept is not None:
+            columns[name] = kept
+        elif problem is None or (problem.by_kind and name in declared):
+            findings.append(told(f"{shorten(name)}: type {shorten(str(column.type))} cannot be kept{_left(told)}"))
+    return Conformed(_table(data, columns), tuple(findings), frozenset(misfits))
+
+
+def _table(data: pa.Table, columns: Mapping[str, pa.ChunkedArray]) -> pa.Table:
+    import pyarrow as pa
+
+    if list(columns) == data.column_names and all(columns[item.name].type.equals(item.type) for item in data.schema):
+        return data
+    return pa.table(dict(columns))
+
+
+def _kept(
+    name: str, column: pa.ChunkedArray, declared: Types, established: Types
+) -> tuple[pa.ChunkedArray | None, kinds.MisfitError | None]:
+    """The column as it is kept, None where it cannot be, and why it is not of the type that was wanted."""
+    target = declared.get(name, established.get(name))
+    problem = None
+    if target is not None:
+        try:
+            return kinds.fit(column, target), None
+        except kinds.MisfitError as error:
+            problem = error
+    own = kinds.wide(column.type)
+    try:
+        return (None if own is None else kinds.fit(column, own)), problem
+    except kinds.MisfitError as error:
+        wider = _wider(column)
+        return wider, problem or (None if wider is not None else error)
+
+
+def _wider(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    """Whole numbers of more than 64 bits, as decimals."""
+    import pyarrow as pa
+
+    if not pa.types.is_decimal(column.type) or column.type.scale > 0:
+        return None
+    try:
+        return kinds.fit(column, pa.decimal128(38, 0))
+    except kinds.MisfitError:
+        return None
+
+
+def _clashes(names: list[str], named: Mentions) -> Iterable[Finding]:
+    """Names that SQL takes for one, where the model means one of them."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(folded(name), []).append(name)
+    for group in groups.values():
+        if len(group) > 1 and any(name in named for name in group):
+            listed = " and ".join(shorten(repr(name), 40) for name in group[:3])
+            yield critical(f"columns {listed} differ in case alone, and SQL takes them for one; rename one")
+
+
+def _left(told: object) -> str:
+    return "" if told is critical else ", and is left out: nobody uses it"
+
+
+def _source(name: str, declared: Types, established: Types) -> str:
+    if name in declared:
+        return ""
+    return ", as it was kept so far" if name in established else ""
+
+
+def _width(name: str) -> int:
+    digits = "".join(sign for sign in name if sign.isdigit())
+    return int(digits or 0)

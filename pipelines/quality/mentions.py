@@ -1,0 +1,117 @@
+"""The columns that a model folder names: in `model.yaml`, in `expectations.yaml`, in the label and in `features.py`.
+
+`features.py` is parsed and never run. What it may name is every attribute, argument and text in it, and for a text that
+is put together, whatever its fixed parts fit; where it goes through columns without naming them (`table.columns`,
+selectors), all columns count as named.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from pipelines.config.model import Model
+from pipelines.engines.sources import folded
+
+MAX_BYTES = 1 << 20
+# Ways to a column without its name: of Ibis's tables, and Python's own.
+_ALL = frozenset({"columns", "schema", "selectors", "across", "getattr", "drop", "pivot_longer", "unpack", "info"})
+_WORDS = re.compile(r'"((?:[^"]|"")+)"|([^\W\d]\w*)')
+_EVERYTHING = re.compile(r"\*|\bcolumns\s*\(", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Mentions:
+    """Names of columns as SQL compares them, patterns that other names fit, or simply every name there is."""
+
+    names: frozenset[str] = frozenset()
+    patterns: tuple[str, ...] = ()
+    everything: bool = False
+    _regex: re.Pattern[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        regex = ".*" if self.everything else "|".join(f"(?:{pattern})" for pattern in self.patterns) or "(?!)"
+        object.__setattr__(self, "_regex", re.compile(regex, re.DOTALL))
+
+    def __contains__(self, name: str) -> bool:
+        """Whether the model may mean the column `name`."""
+        name = folded(name)
+        return name in self.names or self._regex.fullmatch(name) is not None
+
+    def __or__(self, other: Mentions) -> Mentions:
+        """What either of them mentions."""
+        patterns = tuple(dict.fromkeys((*self.patterns, *other.patterns)))
+        return Mentions(self.names | other.names, patterns, self.everything or other.everything)
+
+    @classmethod
+    def of(cls, names: Iterable[str]) -> Self:
+        """Just these names."""
+        return cls(frozenset(folded(name) for name in names))
+
+
+EVERYTHING = Mentions(everything=True)
+
+
+def in_features(path: Path) -> Mentions:
+    """What the `features.py` at `path` mentions; everything where the file is missing, too large or no Python."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            return EVERYTHING
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return EVERYTHING
+    found, patterns = set[str](), dict[str, None]()
+    for node in ast.walk(tree):
+        found |= _names(node)
+        pattern = _pattern(node)
+        if pattern is not None:
+            patterns[pattern] = None
+    if found & _ALL or any(not pattern.replace(".*", "") for pattern in patterns):
+        return EVERYTHING
+    return Mentions(Mentions.of(found).names, tuple(patterns))
+
+
+def in_label(expression: str) -> Mentions:
+    """What the SQL of a label mentions."""
+    if _EVERYTHING.search(re.sub(r"count\s*\(\s*\*\s*\)", "", expression, flags=re.IGNORECASE)):
+        return EVERYTHING
+    return Mentions.of(quoted.replace('""', '"') or word for quoted, word in _WORDS.findall(expression))
+
+
+def of_table(model: Model, table: str, ruled: Iterable[str], features: Mentions) -> Mentions:
+    """The columns of `table` that the model folder names: `ruled` by its expectations, `features` by `features.py`."""
+    config = model.tables[table]
+    own = [*config.key, *([config.time] if config.time else []), *config.after_event]
+    found = features | Mentions.of([*own, *ruled])
+    return found | in_label(model.label.expression) if table == model.events else found
+
+
+def _names(node: ast.AST) -> set[str]:
+    if isinstance(node, ast.Attribute):
+        return {node.attr}
+    if isinstance(node, ast.Name):
+        return {node.id}
+    if isinstance(node, ast.keyword) and node.arg:
+        return {node.arg}
+    if isinstance(node, ast.alias):
+        return {node.name.rpartition(".")[2]}
+    return {node.value} if isinstance(node, ast.Constant) and isinstance(node.value, str) else set()
+
+
+def _pattern(node: ast.AST) -> str | None:
+    """What a text that is put together may be; None: the node is no such text."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(re.escape(folded(text)) if (text := _text(part)) is not None else ".*" for part in node.values)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        sides = [_text(side) for side in (node.left, node.right)]
+        if any(side is not None for side in sides):
+            return "".join(".*" if side is None else re.escape(folded(side)) for side in sides)
+    return None
+
+
+def _text(node: ast.AST) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
