@@ -62,8 +62,8 @@ def survey(events: Events) -> tuple[Column, ...]:
     """Every column of `events` in the file's order, label and event time included (they are of no use as features)."""
     import pyarrow as pa
 
-    from pipelines.quality.label import connect
     from pipelines.quality.kinds import type_name
+    from pipelines.quality.label import connect
 
     numbers = [(day - EPOCH).days for day, _, rows in events.days for _ in range(rows)]
     data = events.data.append_column(DAY, pa.array(numbers, pa.int32()).cast(pa.date32()))
