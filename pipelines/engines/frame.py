@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
@@ -15,9 +15,10 @@ from pipelines.engines.authored import run_build
 from pipelines.engines.checks import check_labels, check_rows, lost
 from pipelines.engines.labels import banned, label_query
 from pipelines.engines.local import explain
+from pipelines.engines.mentions import in_features
 from pipelines.engines.order import by_month
 from pipelines.engines.schema import features_of, narrow_types
-from pipelines.engines.sources import DAY_ROWS, SourceFile, first_row_id, quoted, until_row_id
+from pipelines.engines.sources import DAY_ROWS, SourceFile, first_row_id, quoted, raw_view, until_row_id
 from pipelines.engines.tables import author_tables
 from pipelines.storage.model_file import Feature
 
@@ -40,6 +41,7 @@ class Frame:
     features: tuple[Feature, ...]
     expression: ibis.Table
     days: dict[date, int]  # rows of each
+    types: dict[str, dict[str, str]]  # of each table's columns, as DuckDB calls them
 
     def table(self, first: date, last: date, *, label: bool = False) -> pa.Table:
         """The features of the days `first` to `last` as one table; columns and errors as of `months`."""
@@ -124,21 +126,29 @@ def open_frame(
     features_path: Path,
     *,
     now: date | None = None,
+    types: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Frame:
     """The features of `features_path` over `files`, as known when the day `now` begins (default: the day after as-of).
 
+    `types` are those of `Frame.types` when the model was trained that is asked; there are none for a training.
+
     Raises:
         ConfigError: `features.py` raises, or what it gives back is not a feature table.
-        DataError: a table has no file or cannot be read.
+        DataError: a table has no file, cannot be read, or has columns of another kind than in training.
     """
     now = now or params.span.as_of + timedelta(days=1)
-    tables = author_tables(connection, params, files, now)
+    tables = author_tables(connection, params, files, now, types, in_features(features_path))
+    given = {name: _types_of(connection, raw_view(name)) for name in params.tables}
     built = run_build(features_path, params, tables, now - timedelta(days=1))
     _register_memtables(connection, built)
     hidden = [column for table in params.tables for column in banned(params, table)]
     features = features_of(built, hidden)
     days = {file.day: file.rows for file in files if file.table == params.events and file.day and file.day <= now}
-    return Frame(connection, params, features, built, days)
+    return Frame(connection, params, features, built, days, given)
+
+
+def _types_of(connection: duckdb.DuckDBPyConnection, view: str) -> dict[str, str]:
+    return {str(row[0]): str(row[1]) for row in connection.execute(f"DESCRIBE {quoted(view)}").fetchall()}
 
 
 def _register_memtables(connection: duckdb.DuckDBPyConnection, built: ibis.Table) -> None:

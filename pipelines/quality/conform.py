@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pipelines.engines import kinds
+from pipelines.engines.mentions import EVERYTHING, Mentions
 from pipelines.engines.sources import folded
 from pipelines.errors import shorten
-from pipelines.quality import kinds
 from pipelines.quality.findings import Finding, critical, warning
-from pipelines.quality.mentions import EVERYTHING, Mentions
 from pipelines.quality.suite import Rule
 
 if TYPE_CHECKING:

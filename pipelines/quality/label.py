@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.model import Model, Task
+from pipelines.engines.mentions import in_label
 from pipelines.errors import ConfigError, shorten
 from pipelines.quality.findings import Finding, critical, warning
-from pipelines.quality.mentions import in_label
 
 if TYPE_CHECKING:
     import duckdb

@@ -56,7 +56,8 @@ class Signature(Strict):
     """What a model expects of its input, in order, and where it comes from.
 
     A category's code is its place in its vocabulary; place 0 is always `(unknown)`, for nulls and unseen values.
-    A number that is null becomes `null_number` (`engines.columns` says why).
+    A number that is null becomes `null_number` (`engines.columns` says why). `tables` are the types of the columns that
+    the features were built from, by table (empty in models from before they were kept).
     """
 
     format: Literal[1] = 1
@@ -72,6 +73,7 @@ class Signature(Strict):
     model_sha256: Sha256
     trial_sha256: Sha256
     example: Example | None = None
+    tables: dict[str, dict[str, str]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -25,7 +25,7 @@ from pipelines.ledger.data import load_manifest
 from pipelines.ledger.git import Ledger
 from pipelines.night.ingest import ingest
 from pipelines.night.report import Fate, Outcome
-from pipelines.quality.mentions import EVERYTHING
+from pipelines.engines.mentions import EVERYTHING
 from pipelines.quality.values import judge_rounded, judge_values
 from pipelines.storage import lake_folder
 
