@@ -100,7 +100,8 @@ class Inspector:
     def _fetch(self, table: str, partition: str) -> Fetched | Outcome:
         config, known = self.model.tables[table], self.manifest.latest(table, partition)
         target = self.folder / table / f"{names.partition_name(partition)}.parquet"
-        unchanged = Outcome(table, partition, Fate.UNCHANGED, known.revision if known else 0)
+        reasons = () if known is None or self.manifest.accepted(table, partition) else known.reasons
+        unchanged = Outcome(table, partition, Fate.UNCHANGED, known.revision if known else 0, reasons=reasons)
         try:
             fetched = self._cleared(
                 table, self.source.fetch(config, partition, target, self.model.validation.max_bytes)
