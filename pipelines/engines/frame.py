@@ -148,7 +148,9 @@ def open_frame(
 
 
 def _types_of(connection: duckdb.DuckDBPyConnection, view: str) -> dict[str, str]:
-    return {str(row[0]): str(row[1]) for row in connection.execute(f"DESCRIBE {quoted(view)}").fetchall()}
+    """The types of the source's columns in a view of the framework."""
+    found = {str(row[0]): str(row[1]) for row in connection.execute(f"DESCRIBE {quoted(view)}").fetchall()}
+    return {name: kind for name, kind in found.items() if name not in ("row_id", "event_date")}
 
 
 def _register_memtables(connection: duckdb.DuckDBPyConnection, built: ibis.Table) -> None:

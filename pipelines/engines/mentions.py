@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -18,6 +18,8 @@ from pipelines.config.model import Model
 from pipelines.engines.sources import folded
 
 MAX_BYTES = 1 << 20
+# In `features.py` these are the framework's own: a column of the source that is so called is not shown.
+FRAMEWORK = frozenset({"row_id", "event_date", "label", "known_at"})
 # Ways to a column without its name: of Ibis's tables, and Python's own.
 _ALL = frozenset({"columns", "schema", "selectors", "across", "getattr", "drop", "pivot_longer", "unpack", "info"})
 _WORDS = re.compile(r'"((?:[^"]|"")+)"|([^\W\d]\w*)')
@@ -86,7 +88,7 @@ def of_table(model: Model, table: str, ruled: Iterable[str], features: Mentions)
     """The columns of `table` that the model folder names: `ruled` by its expectations, `features` by `features.py`."""
     config = model.tables[table]
     own = [*config.key, *([config.time] if config.time else []), *config.after_event]
-    found = features | Mentions.of([*own, *ruled])
+    found = replace(features, names=features.names - FRAMEWORK) | Mentions.of([*own, *ruled])
     return found | in_label(model.label.expression) if table == model.events else found
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from pipelines.engines import kinds
@@ -72,12 +71,14 @@ def conflicting(files: Iterable[SourceFile], named: Mentions) -> dict[str, dict[
 
 
 def told(days: Mapping[str, Sequence[str]]) -> str:
-    """What `conflicting` says of one column, in words: the rarest kind first, with its partitions."""
-    counts = Counter({family: len(partitions) for family, partitions in days.items()})
-    (family, _), *others = sorted(counts.items(), key=lambda item: (item[1], item[0]))
-    more = f" and {counts[family] - _SHOWN} more" if counts[family] > _SHOWN else ""
-    rest = " and ".join(f"{other} on {count} other{'s' * (count > 1)}" for other, count in others)
-    return f"{family} on {', '.join(days[family][:_SHOWN])}{more}, {rest}"
+    """What `conflicting` says of one column, in words: the rarest kind first, each with its first partitions."""
+    ordered = sorted(days.items(), key=lambda item: (len(item[1]), item[0]))
+    return "; ".join(f"{family} on {_first(partitions)}" for family, partitions in ordered)
+
+
+def _first(items: Sequence[str]) -> str:
+    more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
+    return ", ".join(items[:_SHOWN]) + more
 
 
 def _another(files: Sequence[SourceFile], name: str, wanted: str) -> DataError:
@@ -90,9 +91,8 @@ def _another(files: Sequence[SourceFile], name: str, wanted: str) -> DataError:
             family = kinds.family(kinds.type_name(schema.field(name).type))
             if family not in ("null", _family(wanted)):
                 odd.append(f"{family} on {file.day or 'static'}")
-    more = f" and {len(odd) - _SHOWN} more" if len(odd) > _SHOWN else ""
     return DataError(
-        f"column {shorten(name)} was {wanted} in training and is {', '.join(odd[:_SHOWN])}{more}",
+        f"column {shorten(name)} was {wanted} in training and is {_first(odd)}",
         where=f"table {files[0].table}",
         remedy="deliver these partitions anew and ingest them, or retrain",
     )

@@ -101,19 +101,18 @@ def _create_raw(
     paths = ", ".join(text(str(file.path)) for file in files)
     source = f"read_parquet([{paths}], union_by_name=true, hive_partitioning=false)"
     columns = _columns(connection, source, name)
-    check_agreement(files, columns, types, named)
     given = _given(table)
-    shown = [
-        shown_column(column, kind, types.get(column))
-        for column, kind in columns.items()
-        if folded(column) not in given[:2]
-    ]
+    own = {column: kind for column, kind in columns.items() if folded(column) not in given[:2]}
+    check_agreement(files, own, types, named)
+    shown = [shown_column(column, kind, types.get(column)) for column, kind in own.items()]
+    # By the file's place in the list, not its name: two days of the same bytes may be one object in the cache.
+    days = ", ".join(f"DATE '{file.day}'" for file in files)
+    day = f"([{days}])[CAST(file_index AS BIGINT) + 1]"
     if "event_date" in given:
-        # By the file's place in the list, not its name: two days of the same bytes may be one object in the cache.
-        days = ", ".join(f"DATE '{file.day}'" for file in files)
-        shown.append(f"([{days}])[CAST(file_index AS BIGINT) + 1] AS event_date")
+        shown.append(f"{day} AS event_date")
     if "row_id" in given:
-        shown.append(f"CAST(event_date - DATE '{EPOCH}' AS BIGINT) * {DAY_ROWS} + file_row_number AS row_id")
+        # Not by the name event_date: the source may have a column that SQL takes for it.
+        shown.append(f"CAST({day} - DATE '{EPOCH}' AS BIGINT) * {DAY_ROWS} + file_row_number AS row_id")
     _view(connection, raw_view(name), f"SELECT {', '.join(shown)} FROM {source}")  # noqa: S608
     return list(columns)
 

@@ -5,8 +5,6 @@ from pipelines.config.model import Model
 from pipelines.errors import ConfigError
 from pipelines.quality.label import connect, judge_label
 
-NAN = float("nan")
-
 
 def judged(model, data, **changes):
     plain = model.model_dump(mode="json")
@@ -36,15 +34,6 @@ def test_labels_are_legal_for_the_task(model, trips, task, label, late, found):
     if found:
         assert sentences[0][0] == ("critical" if "illegal" in sentences[0][1] else "warning")
         assert found in sentences[0][1]
-
-
-def test_nan_that_would_become_a_label_is_refused(model, trips):
-    found = judged(model, trips(3, late=[1.0, NAN, 30.0]))
-    assert found == [("critical", "late: 1 of 3 values are NaN and would become labels; use null")]
-
-
-def test_nan_elsewhere_is_a_missing_value(model, trips):
-    assert judged(model, trips(3, km=[NAN, 1.0, 2.0], late=[1, 20, 3])) == []
 
 
 def test_a_label_that_the_data_does_not_bear_is_told(model, trips):

@@ -99,7 +99,7 @@ def test_doubled_keys_within_a_month_are_found_where_the_time_is_part_of_the_key
 def test_a_column_that_changes_its_type_is_named(session, files):
     days = files({"km": [1], "late": [1]}, {"km": [1.5], "late": [2]}, {"late": [3]})
     (conflict,) = type_conflicts(days, {})
-    assert conflict == "trips.km: integer on 2013-01-30, number on 1 other"
+    assert conflict == "trips.km: integer on 2013-01-30; number on 2013-01-31"
     assert type_conflicts(days[1:], {}) == []
     assert type_conflicts([SourceFile("places", None, days[0].path, 1)], {}) == []
 

@@ -211,9 +211,7 @@ def recast(workspace, column, kind):
 
 def test_a_column_that_changes_its_kind_is_refused_before_anything_is_cast(workspace):
     day = recast(workspace, "delay", pa.float64())
-    with pytest.raises(
-        DataError, match=rf"column_types: .* orders.delay: number on {day}, integer on \d+ other"
-    ) as told:
+    with pytest.raises(DataError, match=rf"column_types: .* orders.delay: number on {day}; integer on .* more") as told:
         workspace.run()
     # What was not looked at is not counted among what failed.
     assert "more critical checks" not in str(told.value)
