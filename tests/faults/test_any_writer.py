@@ -339,7 +339,7 @@ def test_a_width_in_a_day_that_was_accepted_before_changes_nothing(world: World,
     assert halves_of(world, tmp_path, odd, {}).equals(world.features)
 
 
-@pytest.mark.parametrize("name", ["code", "KM", "Price", "at"])
+@pytest.mark.parametrize("name", ["code", "km", "price", "at"])
 def test_names_that_differ_in_case_alone_are_refused_where_the_model_means_one(
     world: World, tmp_path: Path, name: str
 ) -> None:
@@ -375,7 +375,11 @@ def test_names_that_differ_in_case_alone_are_nobodys_business_where_nobody_means
         ("km", pa.array([-1.7976931348623157e308] * ROWS), "km: 24 of 24 values are larger than a 32-bit float"),
         ("flag", pa.array([2] * ROWS), "flag: 24 of 24 values do not fit bool, such as 2"),
         ("shop", pa.array([b"\xff"] * ROWS), "shop: holds bytes that are no UTF-8 text"),
-        ("at", pa.array([10**14] * ROWS, pa.timestamp("s")), "at: 24 of 24 values do not fit timestamp (counted in s)"),
+        (
+            "at",
+            pa.array([10**14] * ROWS, pa.timestamp("s")),
+            "at: 24 of 24 values do not fit timestamp (counted in ms)",
+        ),
         (
             "at",
             pa.array([10**17 * 9] * ROWS, pa.timestamp("us")),
