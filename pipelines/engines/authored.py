@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.config.params import RunParams
 from pipelines.engines.labels import banned
+from pipelines.engines.sources import folded
 from pipelines.errors import ConfigError, EvergreenError, shorten
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def _complain(path: Path, params: RunParams, error: Exception) -> ConfigError:
     place = _place(path, error)
     absent = _ABSENT.search(str(error))
     for table in params.tables:
-        if absent and absent["name"] in banned(params, table):
+        if absent and folded(absent["name"]) in banned(params, table):
             return ConfigError(
                 f"column {absent['name']} of table {table} is known only after the event and banned from features",
                 where=place,

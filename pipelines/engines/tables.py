@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from pipelines.config.model import Role, Table
 from pipelines.config.params import RunParams
-from pipelines.engines.labels import banned, label_error, label_query, label_sql
-from pipelines.engines.sources import DAY_ROWS, EPOCH, SourceFile, quoted, raw_view, text
+from pipelines.engines.label_sql import label_error
+from pipelines.engines.labels import banned, check_label, label_query, label_sql
+from pipelines.engines.sources import DAY_ROWS, EPOCH, SourceFile, folded, quoted, raw_view, text
 from pipelines.errors import ConfigError, DataError, shorten
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def author_tables(
     for name, table in params.tables.items():
         own = [file for file in files if file.table == name]
         columns = _create_raw(connection, name, table, own)
+        if name == params.events:
+            check_label(params.label.expression, columns)
         _create_shown(connection, params, name, columns, now)
     _create_labels(connection, params, now)
     return {name: _unbound(connection, name) for name in (*params.tables, LABELS)}
@@ -57,7 +60,8 @@ def day_labels(connection: duckdb.DuckDBPyConnection, params: RunParams, events:
 
     if events.day is None:
         raise DataError("events have days", where=f"table {events.table}")
-    _create_raw(connection, params.events, params.tables[params.events], [events])
+    columns = _create_raw(connection, params.events, params.tables[params.events], [events])
+    check_label(params.label.expression, columns)
     try:
         return connection.sql(label_query(params, events.day, events.day)).to_arrow_table()
     except duckdb.Error as error:
@@ -83,7 +87,7 @@ def _create_raw(
     source = f"read_parquet([{paths}], union_by_name=true, hive_partitioning=false)"
     columns = _columns(connection, source, name)
     given = _given(table)
-    shown = [_plain(column, kind) for column, kind in columns.items() if column not in given[:2]]
+    shown = [_plain(column, kind) for column, kind in columns.items() if folded(column) not in given[:2]]
     if "event_date" in given:
         # By the file's place in the list, not its name: two days of the same bytes may be one object in the cache.
         days = ", ".join(f"DATE '{file.day}'" for file in files)
@@ -100,7 +104,7 @@ def _create_shown(
     """Create the author's view of a table, under the table's own name."""
     table, given = params.tables[name], _given(params.tables[name])
     hidden = {*banned(params, name), *given}
-    shown = [quoted(column) for column in columns if column not in hidden] + list(given[:2])
+    shown = [quoted(column) for column in columns if folded(column) not in hidden] + list(given[:2])
     last = now if table.role is Role.EVENTS or table.known == "forecast" else now - timedelta(days=1)
     days = f" WHERE event_date <= DATE '{last}'" if given else ""
     _view(connection, name, f"SELECT {', '.join(shown)} FROM {quoted(raw_view(name))}{days}")  # noqa: S608
@@ -143,7 +147,7 @@ def _columns(connection: duckdb.DuckDBPyConnection, source: str, name: str) -> d
         reason = shorten(" ".join(str(error).split()), 160)
         raise DataError(reason, where=f"table {name}", remedy="pull its files again from the ledger") from None
     columns = {str(row[0]): str(row[1]) for row in found}
-    taken = sorted(_DUCKDB_OWN & {column.lower() for column in columns})
+    taken = sorted(_DUCKDB_OWN & {folded(column) for column in columns})
     if taken:
         raise DataError(f"column {taken[0]} has a name that DuckDB uses", where=f"table {name}", remedy="rename it")
     return columns

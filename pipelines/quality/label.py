@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.model import Model, Task
+from pipelines.engines.labels import LARGEST_LABEL, check_label, label_columns
 from pipelines.errors import ConfigError, shorten
 from pipelines.quality.findings import Finding, critical, warning
 
@@ -36,6 +37,11 @@ def judge_label(session: duckdb.DuckDBPyConnection, model: Model, data: pa.Table
     """
     import duckdb
 
+    label_columns(model.label.expression)
+    try:
+        check_label(model.label.expression, data.column_names)
+    except ConfigError as error:
+        return [critical(error.what)]
     try:
         labels = _labels(session, model, data)
         return [*_illegal(session, model, labels, data.num_rows), *_from_nan(session, model, data, labels)]
@@ -55,7 +61,7 @@ def bad_label(task: Task, classes: tuple[str, ...], name: str = "label") -> str:
     if task is Task.BINARY:
         return f"({name} IS NOT NULL AND ({number} IS NULL OR {number} NOT IN (0, 1)))"
     if task is Task.REGRESSION:
-        return f"({name} IS NOT NULL AND ({number} IS NULL OR NOT isfinite({number})))"
+        return f"({name} IS NOT NULL AND ({number} IS NULL OR NOT abs({number}) <= {LARGEST_LABEL!r}))"
     if classes:
         listed = ", ".join("'" + item.replace("'", "''") + "'" for item in classes)
         return f"({name} IS NOT NULL AND CAST({name} AS VARCHAR) NOT IN ({listed}))"
