@@ -96,8 +96,19 @@ class Frame:
         import ibis
 
         types = {"row_id": "BIGINT", "known_at": "TIMESTAMP"} | narrow_types(self.expression, self.features)
-        columns = ", ".join(f"CAST({quoted(name)} AS {kind}) AS {quoted(name)}" for name, kind in types.items())
+        columns = ", ".join(self._narrowed(name, kind) for name, kind in types.items())
         return f"SELECT {columns} FROM ({ibis.to_sql(self.expression, dialect='duckdb')})"  # noqa: S608
+
+    def _narrowed(self, name: str, kind: str) -> str:
+        """A column in its narrow type; a number that 32 bits do not hold is infinite, which `check_rows` refuses.
+
+        DuckDB would raise, and say neither which column nor which row.
+        """
+        column = quoted(name)
+        if kind != "FLOAT" or not self.expression[name].type().is_float64():
+            return f"CAST({column} AS {kind}) AS {column}"
+        beyond = f"CASE WHEN {column} IS NOT NULL THEN CAST(sign({column}) * CAST('inf' AS DOUBLE) AS FLOAT) END"
+        return f"coalesce(TRY_CAST({column} AS FLOAT), {beyond}) AS {column}"
 
     def _query(self, first: date, last: date) -> str:
         days = f"row_id >= {first_row_id(first)} AND row_id < {until_row_id(last)}"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from pipelines.config.model import Model
+from pipelines.engines.labels import label_columns
 from pipelines.engines.sources import folded
 
 MAX_BYTES = 1 << 20
@@ -23,8 +24,6 @@ FRAMEWORK = frozenset({"row_id", "event_date", "label", "known_at"})
 # Ways to a column without its name: of Ibis's tables, and Python's own.
 _ALL = frozenset({"columns", "schema", "selectors", "across", "getattr", "pivot_longer", "unpack", "info"})
 _SELECT = frozenset({"select", "finish"})
-_WORDS = re.compile(r'"((?:[^"]|"")+)"|([^\W\d]\w*)')
-_EVERYTHING = re.compile(r"\*|\bcolumns\s*\(", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -79,10 +78,8 @@ def in_features(path: Path) -> Mentions:
 
 
 def in_label(expression: str) -> Mentions:
-    """What the SQL of a label mentions."""
-    if _EVERYTHING.search(re.sub(r"count\s*\(\s*\*\s*\)", "", expression, flags=re.IGNORECASE)):
-        return EVERYTHING
-    return Mentions.of(quoted.replace('""', '"') or word for quoted, word in _WORDS.findall(expression))
+    """What the SQL of a label mentions; raises ConfigError where it is no label's SQL."""
+    return Mentions(frozenset(label_columns(expression)))
 
 
 def of_table(model: Model, table: str, ruled: Iterable[str], features: Mentions) -> Mentions:

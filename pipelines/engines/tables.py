@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from pipelines.config.model import Role, Table
 from pipelines.config.params import RunParams
-from pipelines.engines.labels import banned, label_error, label_query, label_sql
+from pipelines.engines.label_sql import label_error
+from pipelines.engines.labels import banned, check_label, label_query, label_sql
 from pipelines.engines.mentions import EVERYTHING, Mentions, in_label
 from pipelines.engines.shown import Types, check_agreement, shown_column
 from pipelines.engines.sources import DAY_ROWS, EPOCH, SourceFile, folded, quoted, raw_view, text
@@ -54,6 +55,8 @@ def author_tables(
         columns = _create_raw(
             connection, name, table, own, (types or {}).get(name, {}), named | declared_names(params, name)
         )
+        if name == params.events:
+            check_label(params.label.expression, columns)
         _create_shown(connection, params, name, columns, now)
     _create_labels(connection, params, now)
     return {name: _unbound(connection, name) for name in (*params.tables, LABELS)}
@@ -71,7 +74,8 @@ def day_labels(connection: duckdb.DuckDBPyConnection, params: RunParams, events:
     if events.day is None:
         raise DataError("events have days", where=f"table {events.table}")
     table = params.tables[params.events]
-    _create_raw(connection, params.events, table, [events], {}, declared_names(params, params.events))
+    columns = _create_raw(connection, params.events, table, [events], {}, declared_names(params, params.events))
+    check_label(params.label.expression, columns)
     try:
         return connection.sql(label_query(params, events.day, events.day)).to_arrow_table()
     except duckdb.Error as error:
@@ -122,7 +126,7 @@ def _create_shown(
 ) -> None:
     """Create the author's view of a table, under the table's own name."""
     table, given = params.tables[name], _given(params.tables[name])
-    hidden = {folded(column) for column in (*banned(params, name), *given)}
+    hidden = {*banned(params, name), *given}
     shown = [quoted(column) for column in columns if folded(column) not in hidden] + list(given[:2])
     last = now if table.role is Role.EVENTS or table.known == "forecast" else now - timedelta(days=1)
     days = f" WHERE event_date <= DATE '{last}'" if given else ""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pipelines.config.model import Model, Task
+from pipelines.engines.labels import LARGEST_LABEL, check_label, label_columns
 from pipelines.engines.mentions import in_label
 from pipelines.errors import ConfigError, shorten
 from pipelines.quality.findings import Finding, critical, warning
@@ -37,6 +38,11 @@ def judge_label(session: duckdb.DuckDBPyConnection, model: Model, data: pa.Table
     """
     import duckdb
 
+    label_columns(model.label.expression)
+    try:
+        check_label(model.label.expression, data.column_names)
+    except ConfigError as error:
+        return [critical(error.what)]
     data = _used(model, data)
     try:
         labels = _labels(session, model, data)
@@ -57,7 +63,7 @@ def bad_label(task: Task, classes: tuple[str, ...], name: str = "label") -> str:
     if task is Task.BINARY:
         return f"({name} IS NOT NULL AND ({number} IS NULL OR {number} NOT IN (0, 1)))"
     if task is Task.REGRESSION:
-        return f"({name} IS NOT NULL AND ({number} IS NULL OR NOT isfinite({number})))"
+        return f"({name} IS NOT NULL AND ({number} IS NULL OR NOT abs({number}) <= {LARGEST_LABEL!r}))"
     if classes:
         listed = ", ".join("'" + item.replace("'", "''") + "'" for item in classes)
         return f"({name} IS NOT NULL AND CAST({name} AS VARCHAR) NOT IN ({listed}))"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.config.model import Task
 from pipelines.config.params import RunParams
-from pipelines.engines.labels import label_sql
+from pipelines.engines.labels import LARGEST_LABEL, label_sql
 from pipelines.engines.mentions import EVERYTHING, Mentions
 from pipelines.engines.shown import conflicting, told
 from pipelines.engines.sources import SourceFile, quoted, text
@@ -114,7 +114,8 @@ def _value_range(
     session: duckdb.DuckDBPyConnection, params: RunParams, files: Sequence[SourceFile]
 ) -> dict[str, _Counts]:
     query = (
-        f"SELECT {_FILE}, count(*), count(value), count(*) FILTER (NOT isfinite(value)), min(value), max(value) "  # noqa: S608
+        f"SELECT {_FILE}, count(*), count(value), count(*) FILTER (NOT abs(value) <= {LARGEST_LABEL!r}), "  # noqa: S608
+        "min(value), max(value) "
         f"FROM (SELECT {_FILE}, {label_sql(params)} AS value FROM {_rows_of(files)}) GROUP BY 1 ORDER BY 1"
     )
     found: dict[str, _Counts] = {}
