@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from pipelines.errors import IntegrityError, PassingFault, shorten
+from pipelines.errors import PassingFault, UnreadableRecord, shorten
 
 TIMEOUT_SECONDS = 120.0
 QUIET_SECONDS = 60
@@ -94,8 +94,8 @@ def git(
     return done.stdout
 
 
-def blobs(answer: bytes, count: int) -> Iterator[bytes | None]:
-    """The `count` files in an answer of `git cat-file --batch`, None for what is missing; raises IntegrityError."""
+def blobs(answer: bytes, count: int) -> Iterator[bytes | UnreadableRecord | None]:
+    """The `count` files in an answer of `git cat-file --batch`: None for what is missing, an error for what is none."""
     at = 0
     for _ in range(count):
         end = answer.index(b"\n", at)
@@ -104,7 +104,8 @@ def blobs(answer: bytes, count: int) -> Iterator[bytes | None]:
             yield None
             continue
         _, kind, size = header.rsplit(b" ", 2)
-        if kind != b"blob":
-            raise IntegrityError(f"a {kind.decode()} where a file should be", where="ledger")
-        yield answer[at : at + int(size)]
+        if kind == b"blob":
+            yield answer[at : at + int(size)]
+        else:
+            yield UnreadableRecord(f"a {kind.decode()} where a file should be", where="ledger")
         at += int(size) + 1

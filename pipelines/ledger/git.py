@@ -16,7 +16,7 @@ from typing import Self
 from pipelines.config import names
 from pipelines.config.secrets import LEDGER, PROMOTER, secret_file
 from pipelines.config.settings import Settings
-from pipelines.errors import InputError, PassingFault, shorten
+from pipelines.errors import InputError, PassingFault, UnreadableRecord, shorten
 from pipelines.ledger import answers, hook, server, web
 from pipelines.ledger.command import GitFailed, blobs, credentials, git
 from pipelines.ledger.locks import locked
@@ -89,7 +89,20 @@ class Ledger:
         return self.read_many([(at, path)])[at, path]
 
     def read_many(self, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bytes | None]:
-        """The bytes of many `(commit or ref, path)` in one go; None for a file or ref that is not there."""
+        """The bytes of many `(commit or ref, path)` in one go; None for a file or ref that is not there.
+
+        Raises:
+            UnreadableRecord: where a file should be is something else.
+        """
+        files: dict[tuple[str, str], bytes | None] = {}
+        for key, found in self.read_each(wanted).items():
+            if isinstance(found, UnreadableRecord):
+                raise found
+            files[key] = found
+        return files
+
+    def read_each(self, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bytes | UnreadableRecord | None]:
+        """As `read_many`, with the error in the place of what is no file."""
         asked = list(dict.fromkeys(wanted))
         for at, path in asked:
             _check_path(path)
@@ -97,7 +110,13 @@ class Ledger:
                 raise InputError(f"{shorten(repr(at))} is not a commit or ref", where="ledger")
         request = "".join(f"{_revision(at)}:{path}\n" for at, path in asked).encode()
         answer = git(self.mirror, "cat-file", "--batch", stdin=request)
-        return dict(zip(asked, blobs(answer, len(asked)), strict=True))
+        found = zip(asked, blobs(answer, len(asked)), strict=True)
+        return {
+            (at, path): UnreadableRecord(item.what, where=f"{self.model} {at[:60]}: {path}", remedy="mend the ledger")
+            if isinstance(item, UnreadableRecord)
+            else item
+            for (at, path), item in found
+        }
 
     def tree(self, commit: str, prefix: str = "") -> list[str]:
         """The paths of all files at `commit` below the folder `prefix`, sorted."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
-import yaml
-
-from pipelines.config import plain_yaml
-from pipelines.errors import InputError, IntegrityError, shorten
+from pipelines.errors import InputError, shorten
 from pipelines.ledger.git import Ledger
+from pipelines.ledger.reader import Fields, of_kind, where_of
+from pipelines.storage import bounded
 
 _ABSENT = object()
+_MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?\Z", re.ASCII)
+_OUTS = ("outs", "metrics", "plots")
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,8 @@ class Pipeline:
         found = ledger.read_many((commit, name) for name in ("dvc.yaml", "dvc.lock"))
         self._files = {path: content for (_, path), content in found.items()}
         self._documents: dict[str, Any] = {}
-        self.stages: Mapping[str, Any] = _section(found[commit, "dvc.yaml"], "dvc.yaml")
-        self.lock: Mapping[str, Any] = _section(found[commit, "dvc.lock"], "dvc.lock")
+        self.stages: Mapping[str, Any] = self._section("dvc.yaml", _check_definition)
+        self.lock: Mapping[str, Any] = self._section("dvc.lock", _check_entry)
 
     def read(self, path: str) -> bytes | None:
         """The bytes of a file of the commit, asked of Git once; None: it has no such file."""
@@ -95,8 +97,23 @@ class Pipeline:
 
     def _parsed(self, path: str) -> Any:
         if path not in self._documents:
-            self._documents[path] = _document(self.read(path), path)
+            content = self.read(path)
+            self._documents[path] = {} if content is None else bounded.parse(content, self._where(path))
         return self._documents[path]
+
+    def _section(self, path: str, check: Callable[[Fields], None]) -> Mapping[str, Any]:
+        """The stages in `path`, each of which is what `check` knows."""
+        document = self._parsed(path)
+        stages = Fields(of_kind({} if document is None else document, dict, self._where(path)), self._where(path)).get(
+            "stages", dict, {}
+        )
+        for name, stage in (stages or {}).items():
+            where = f"{self._where(path)}: {shorten(repr(name), 40)}"
+            check(Fields(of_kind(stage, dict, where), where))
+        return stages or {}
+
+    def _where(self, path: str) -> str:
+        return where_of(self.ledger, self.commit, path)
 
     def _md5(self, path: str) -> str | None:
         content = self.read(path)
@@ -112,7 +129,7 @@ def _params(definition: Mapping[str, Any]) -> set[tuple[str, str]]:
 
 
 def _outs(definition: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
-    for kind in ("outs", "metrics", "plots"):
+    for kind in _OUTS:
         for item in definition.get(kind, []):
             if isinstance(item, str):
                 yield item, True
@@ -120,20 +137,39 @@ def _outs(definition: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
                 yield from ((path, (options or {}).get("cache", True)) for path, options in item.items())
 
 
-def _section(content: bytes | None, path: str) -> Mapping[str, Any]:
-    stages = (_document(content, path) or {}).get("stages") or {}
-    if not isinstance(stages, dict):
-        raise IntegrityError("has no stages", where=path, remedy="mend the run's branch or begin a new run")
-    return stages
+def _check_definition(stage: Fields) -> None:
+    """Raises UnreadableRecord where `stage` is not one of those in our `dvc.yaml`."""
+    stage.get("cmd", str)
+    for path in stage.get("deps", list, []) or []:
+        of_kind(path, str, stage.where, "deps")
+    for item in stage.get("params", list, []) or []:
+        for file, keys in of_kind(item, dict, stage.where, "params").items():
+            for name in (file, *of_kind(keys, list, stage.where, "params")):
+                of_kind(name, str, stage.where, "params")
+            _check_path(file, stage.where)
+    for kind in _OUTS:
+        for item in stage.get(kind, list, []) or []:
+            for path, options in (item if isinstance(item, dict) else {item: None}).items():
+                _check_path(path, stage.where)
+                Fields(of_kind(options or {}, dict, stage.where, kind), stage.where).get("cache", bool, True)
 
 
-def _document(content: bytes | None, path: str) -> Any:
-    if content is None:
-        return {}
-    try:
-        return json.loads(content) if path.endswith(".json") else plain_yaml.load(content)
-    except (ValueError, yaml.YAMLError) as error:
-        raise IntegrityError(shorten(str(error), 120), where=path, remedy="begin a new run") from None
+def _check_entry(stage: Fields) -> None:
+    """Raises UnreadableRecord where `stage` is not what DVC writes into `dvc.lock`."""
+    for kind in ("deps", "outs"):
+        for item in stage.each(kind) if kind in stage.value else ():
+            _check_path(item.get("path", str), stage.where)
+            md5 = item.get("md5", str, "")
+            if md5 and not _MD5.match(md5):
+                raise bounded.unreadable(f"{shorten(repr(md5), 60)} is no md5", stage.where)
+    for keys in (stage.get("params", dict, {}) or {}).values():
+        of_kind(keys, dict, stage.where, "params")
+
+
+def _check_path(path: Any, where: str) -> None:
+    of_kind(path, str, where, "path")
+    if not path or path.startswith("/") or ".." in PurePosixPath(path).parts or any(c in path for c in "\n\0\\"):
+        raise bounded.unreadable(f"{shorten(repr(path), 60)} is not a path inside a run", where)
 
 
 def _at(value: Any, key: str) -> Any:
