@@ -25,10 +25,11 @@ REMEDY = "look who wrote it; `evergreen discard` ends the run"
 _TAGS, _BRANCHES = "runs/", "run/"
 
 
-def find(ledger: Ledger) -> dict[str, str]:
+def find(ledger: Ledger, *, missing: bool = True) -> dict[str, str]:
     """Ref to what is wrong with it, of every run that cannot be read and is not set aside, as of the last fetch.
 
-    Of each finished run what others are held against: its request, its gates, and whom it was judged against.
+    Of each finished run what others are held against: its request, its gates, and whom it was judged against. Without
+    `missing` a record that is not there is no fault: it can need nothing.
     """
     done, begun = runs.finished(ledger), runs.unfinished(ledger)
     both = (*done.values(), *begun.values())
@@ -37,7 +38,7 @@ def find(ledger: Ledger) -> dict[str, str]:
     faults = _misnamed(ledger)
     for kind, known in ((_TAGS, done), (_BRANCHES, begun)):
         for run, commit in known.items():
-            fault = _fault(found, commit, finished=kind == _TAGS)
+            fault = _fault(found, commit, finished=kind == _TAGS, missing=missing)
             if fault:
                 faults[f"{kind}{run}"] = fault
     if faults:
@@ -133,15 +134,15 @@ def discard(ledger: Ledger, run_id: str, reason: str, by: str, store: Store | No
     return decisions.record(ledger, KIND, body, key=run_id)
 
 
-def _fault(found: Mapping[tuple[str, str], reader.Record], commit: str, *, finished: bool) -> str:
+def _fault(found: Mapping[tuple[str, str], reader.Record], commit: str, *, finished: bool, missing: bool = True) -> str:
+    looks = {reader.REQUEST: reader.request_of, reader.JUDGED: reader.judged_against}
+    looks |= {reader.GATES: reader.gates_of} if finished else {}
     try:
-        reader.request_of(found[commit, reader.REQUEST])
-        for path in (reader.REQUEST, reader.JUDGED, *((reader.GATES,) if finished else ())):
-            if found[commit, path].missing:
+        for path, look_at in looks.items():
+            if not found[commit, path].missing:
+                look_at(found[commit, path])
+            elif missing:
                 return f"{path} is missing"
-        reader.judged_against(found[commit, reader.JUDGED])
-        if finished:
-            reader.gates_of(found[commit, reader.GATES])
     except UnreadableRecord as error:
         return _sentence(error)
     return ""

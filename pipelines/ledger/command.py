@@ -19,9 +19,36 @@ _ISOLATION = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",  # an object is what its name says
+    "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",  # not `ext`, which is any program
+    "GIT_SSH_COMMAND": "ssh",
+    "GIT_PAGER": "cat",
+    "GIT_EDITOR": ":",
+    "GIT_SEQUENCE_EDITOR": ":",
     "LC_ALL": "C",
     **{f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in _AUTHOR.items()},
 }
+
+
+# What a repository's own configuration may not say: each of these names a program, or leads to one. Those with a name
+# of their own in them (filter.*, include.*, url.*) cannot be listed; `checkout` writes the configuration anew.
+_NEVER = (
+    ("core.fsmonitor", "false"),
+    ("core.hooksPath", os.devnull),
+    ("core.attributesFile", os.devnull),
+    ("core.excludesFile", os.devnull),
+    ("core.alternateRefsCommand", ""),
+    ("core.askPass", ""),
+    ("core.gitProxy", ""),
+    ("core.untrackedCache", "false"),
+    ("credential.helper", ""),
+    ("diff.external", ""),
+    ("gpg.program", "gpg"),
+    ("gpg.ssh.program", "ssh-keygen"),
+    ("gpg.x509.program", "gpgsm"),
+    ("gc.recentObjectsHook", ""),
+)
 
 
 class GitFailed(PassingFault):
@@ -61,6 +88,13 @@ def configuration(config: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {"GIT_CONFIG_COUNT": str(len(pairs)), **keys, **values}
 
 
+def _with_never(extra: Mapping[str, str]) -> dict[str, str]:
+    """`extra`, its configuration after ours: of two that say one thing the later counts."""
+    count = int(extra.get("GIT_CONFIG_COUNT", "0"))
+    own = [(extra[f"GIT_CONFIG_KEY_{n}"], extra[f"GIT_CONFIG_VALUE_{n}"]) for n in range(count)]
+    return {**extra, **configuration([*_NEVER, *own])}
+
+
 def git(
     folder: Path | None,
     *arguments: str,
@@ -80,7 +114,7 @@ def git(
         done = subprocess.run(
             ["git", *arguments],
             cwd=folder,
-            env={**inherited, **_ISOLATION, **(extra or {})},
+            env={**inherited, **_ISOLATION, **_with_never(extra or {})},
             input=stdin,
             capture_output=True,
             timeout=timeout,

@@ -17,12 +17,20 @@ from pipelines.config import names
 from pipelines.config.secrets import LEDGER, PROMOTER, secret_file
 from pipelines.config.settings import Settings
 from pipelines.errors import InputError, PassingFault, UnreadableRecord, shorten
-from pipelines.ledger import answers, hook, server, web
+from pipelines.ledger import answers, checkout, hook, server, web
 from pipelines.ledger.command import GitFailed, blobs, credentials, git
 from pipelines.ledger.locks import locked
 
 BRANCHES = frozenset({"data", "nights", "decisions", "champion", "lease"})
 _NULL = "0" * 40
+_MIRROR_CONFIG = """\
+[core]
+\trepositoryformatversion = 0
+\tfilemode = true
+\tbare = true
+[gc]
+\tautoDetach = false
+"""
 
 
 @dataclass(frozen=True)
@@ -225,6 +233,8 @@ class Ledger:
 
     def _prepare_mirror(self) -> None:
         if (self.mirror / "HEAD").is_file():
+            # It lies where stages of the same user can write.
+            checkout.disarm_bare(self.mirror, _MIRROR_CONFIG)
             return
         with self._lock():
             if (self.mirror / "HEAD").is_file():
@@ -232,7 +242,7 @@ class Ledger:
             with tempfile.TemporaryDirectory(prefix=".mirror-", dir=self.mirror.parent) as folder:
                 draft = Path(folder) / "draft"
                 git(self.mirror.parent, "init", "--quiet", "--bare", "--template=", "--initial-branch=data", str(draft))
-                git(draft, "config", "gc.autoDetach", "false")
+                checkout.disarm_bare(draft, _MIRROR_CONFIG)
                 draft.rename(self.mirror)
 
     def _fetch(self, lock: locked, *arguments: str) -> None:

@@ -52,6 +52,8 @@ class Store:
         )
         with passing("the DVC cache"):
             settings.cache.mkdir(parents=True, exist_ok=True)
+            if not scm:
+                (root / ".dvc" / "config.local").unlink(missing_ok=True)
             write_bytes(root / ".dvc" / ("config.local" if scm else "config"), config.encode(), durable=False)
             from dvc.repo import Repo
 

@@ -37,7 +37,7 @@ def record(ledger: Ledger, day: date, decision: Mapping[str, Any], evidence: Map
         known = _newest(ledger, head, day, day).get(day)
         taken = _revisions(ledger, head, day)
         kept.clear()
-        if known and known["evidence_sha256"] == decision["evidence_sha256"]:
+        if known and known.get("evidence_sha256") == decision.get("evidence_sha256"):
             kept.update(known)
             return {}
         revision = max(taken, default=0) + 1
@@ -95,9 +95,10 @@ def _readable(ledger: Ledger, head: str, revisions: dict[int, str]) -> dict[str,
 def _decision(found: reader.Record) -> dict[str, Any]:
     """The decision in a record; raises UnreadableRecord."""
     fields = found.fields(limit=reader.EVIDENCE_LIMIT)
-    for name in ("verdict", "evidence_sha256", "at"):
+    for name in ("verdict", "at"):
         fields.get(name, str)
-    fields.get("sentence", str, "")
+    for name in ("sentence", "evidence_sha256"):
+        fields.get(name, str, "")
     fields.get("revision", int)
     try:
         aware = datetime.fromisoformat(fields.value["at"]).tzinfo is not None

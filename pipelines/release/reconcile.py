@@ -263,11 +263,11 @@ def _tell(settings: Settings, ledger: Ledger, report: Report) -> None:
     if "registry" not in load_model(find_model(settings.models, ledger.model)).alerts.on:
         return
     title = f"{ledger.model}: MLflow was not what the ledger says"
-    if all(item.kind == "broken" for item in report.findings):
-        title = f"{ledger.model}: runs of the ledger could not be read"
+    unreadable = all(item.kind == "broken" for item in report.findings)
     if mended:
         text = "\n".join(mended)
         outbox.queue(ledger, Alert("registry", "warning", title, text, f"registry {now.isoformat()}"))
     if left:
         text = "\n".join(left)
-        outbox.queue(ledger, Alert("registry", "failure", f"{title}, and is not", text, f"registry {mark}"))
+        title = f"{ledger.model}: runs of the ledger cannot be read" if unreadable else f"{title}, and is not"
+        outbox.queue(ledger, Alert("registry", "failure", title, text, f"registry {mark}"))

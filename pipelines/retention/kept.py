@@ -48,7 +48,7 @@ def fates(ledger: Ledger, rules: Retention, now: datetime, young: timedelta, new
     holder = lease.read(ledger)
     if holder is not None and (owner := holder.holder(now)):
         kept[owner] = "in progress"
-    kept |= _unreadable(ledger, written)
+    kept = _unreadable(ledger, written) | kept
     for run in [run for run in kept if run in written]:
         other = _judged_against(ledger, tags.get(run) or begun[run])
         if other:
@@ -136,5 +136,5 @@ def _judged_against(ledger: Ledger, commit: str) -> str | None:
 
 def _unreadable(ledger: Ledger, runs: Iterable[str]) -> dict[str, str]:
     """Why each of `runs` stays that cannot be read: what it may be needed for nobody can tell until it is set aside."""
-    faults = {ref.partition("/")[2]: fault for ref, fault in broken.find(ledger).items()}
+    faults = {ref.partition("/")[2]: fault for ref, fault in broken.find(ledger, missing=False).items()}
     return {run: f"it cannot be read: {faults[run]}" for run in runs if run in faults}
