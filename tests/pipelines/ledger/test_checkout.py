@@ -65,7 +65,7 @@ def elsewhere(folder: Path, program: Path) -> None:
     """Another repository's folder counts, whose configuration is another."""
     other = folder.parent / "lake"
     other.mkdir(exist_ok=True)
-    shutil.copytree(folder, other / "evil", symlinks=True)
+    shutil.copytree(folder, other / "evil", symlinks=True, dirs_exist_ok=True)
     config("[core]\n\tfsmonitor = PROGRAM")(other / "evil", program)
     (folder / "commondir").write_text(str(other / "evil"))
 
