@@ -22,6 +22,7 @@ from pipelines.ledger.manifest import (
     manifest_path,
 )
 from pipelines.ledger.store import Store
+from pipelines.storage import bounded
 from pipelines.storage.files import json_bytes
 
 __all__ = ["Arrival", "Manifest", "Partition", "build_window", "load_manifest", "publish"]
@@ -211,7 +212,8 @@ def profiles_in(ledger: Ledger, at: str, path: str, content: bytes | None) -> di
     """The profiles in the file `path` of a month, by partition; none where there is no such file."""
     if content is None:
         return {}
-    return reader.Record(reader.where_of(ledger, at, path), content).fields().get("profiles", dict)
+    found = reader.Record(reader.where_of(ledger, at, path), content)
+    return found.fields(limit=bounded.MAX_PROFILES).get("profiles", dict)
 
 
 def _grid_path(table: str) -> str:

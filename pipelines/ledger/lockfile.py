@@ -53,12 +53,12 @@ class Pipeline:
             return False
         outs = self.outs(stage)
         made = {out.path: out.md5 for out in self.needs(stage) if out.md5}
-        deps, params = definition.get("deps", []), _params(definition)
+        deps, params = definition.get("deps") or [], _params(definition)
         # All at once: every question to Git is a process.
         in_git = {out.path for out in outs if not out.cached} | {file for file, _ in params}
         self._bring(in_git.union(deps).difference(made))
         return (
-            _holds(entry.get("deps", []), {path: made.get(path) or self._md5(path) for path in deps})
+            _holds(entry.get("deps") or [], {path: made.get(path) or self._md5(path) for path in deps})
             and self._params_hold(entry, params)
             and {out.path for out in outs if out.md5} == {path for path, _ in _outs(definition)}
             and all(out.cached or self._md5(out.path) == out.md5 for out in outs)
@@ -66,12 +66,12 @@ class Pipeline:
 
     def outs(self, stage: str) -> list[Out]:
         """The outs of `stage`, in the order of `dvc.yaml`."""
-        locked = {item["path"]: str(item.get("md5", "")) for item in (self.lock.get(stage) or {}).get("outs", [])}
+        locked = {item["path"]: str(item.get("md5", "")) for item in (self.lock.get(stage) or {}).get("outs") or []}
         return [Out(stage, path, locked.get(path, ""), cached) for path, cached in _outs(self._definition(stage))]
 
     def needs(self, stage: str) -> list[Out]:
         """The outs of earlier stages that `stage` depends on."""
-        wanted = set(self._definition(stage).get("deps", []))
+        wanted = set(self._definition(stage).get("deps") or [])
         return [out for name in self.stages if name != stage for out in self.outs(name) if out.path in wanted]
 
     def out_of(self, path: str) -> Out | None:
@@ -86,7 +86,9 @@ class Pipeline:
         return definition
 
     def _params_hold(self, entry: Mapping[str, Any], wanted: set[tuple[str, str]]) -> bool:
-        locked = {(file, key): value for file, keys in entry.get("params", {}).items() for key, value in keys.items()}
+        locked = {
+            (file, key): value for file, keys in (entry.get("params") or {}).items() for key, value in keys.items()
+        }
         return set(locked) == wanted and all(locked[file, key] == _at(self._parsed(file), key) for file, key in wanted)
 
     def _bring(self, paths: Iterable[str]) -> None:
@@ -125,12 +127,12 @@ def _holds(locked: Iterable[Mapping[str, Any]], deps: Mapping[str, str | None]) 
 
 
 def _params(definition: Mapping[str, Any]) -> set[tuple[str, str]]:
-    return {(file, key) for item in definition.get("params", []) for file, keys in item.items() for key in keys}
+    return {(file, key) for item in definition.get("params") or [] for file, keys in item.items() for key in keys}
 
 
 def _outs(definition: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
     for kind in _OUTS:
-        for item in definition.get(kind, []):
+        for item in definition.get(kind) or []:
             if isinstance(item, str):
                 yield item, True
             else:
@@ -157,7 +159,7 @@ def _check_definition(stage: Fields) -> None:
 def _check_entry(stage: Fields) -> None:
     """Raises UnreadableRecord where `stage` is not what DVC writes into `dvc.lock`."""
     for kind in ("deps", "outs"):
-        for item in stage.each(kind) if kind in stage.value else ():
+        for item in stage.each(kind) if stage.value.get(kind) is not None else ():
             _check_path(item.get("path", str), stage.where)
             md5 = item.get("md5", str, "")
             if md5 and not _MD5.match(md5):

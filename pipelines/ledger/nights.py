@@ -149,7 +149,7 @@ def _object(found: reader.Record) -> Value | None:
     if found.missing:
         return None
     try:
-        value: Value = found.fields().value
+        value: Value = found.fields(limit=bounded.MAX_PROFILES).value
     except UnreadableRecord as error:
         raise UnreadableRecord(
             f"is not what a night writes: {error.what}", where=found.where, remedy="mend the ledger"

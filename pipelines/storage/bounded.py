@@ -17,7 +17,8 @@ import yaml
 from pipelines.config import plain_yaml
 from pipelines.errors import UnreadableRecord, shorten
 
-MAX_JSON = 64 << 20
+MAX_JSON = 32 << 20
+MAX_PROFILES = 512 << 20  # of a month of partitions: an hour's may be a megabyte
 MAX_YAML = 4 << 20
 MAX_DEPTH = 50
 MAX_NODES = 200_000  # of a YAML document; each takes microseconds
