@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from pipelines.config.settings import Settings
 from pipelines.errors import InputError, IntegrityError, PassingFault, PushRefused
-from pipelines.ledger import suppression
+from pipelines.ledger import reader, suppression
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.locks import locked
 from pipelines.ledger.manifest import (
@@ -23,6 +22,7 @@ from pipelines.ledger.manifest import (
     manifest_path,
 )
 from pipelines.ledger.store import Store
+from pipelines.storage import bounded
 from pipelines.storage.files import json_bytes
 
 __all__ = ["Arrival", "Manifest", "Partition", "build_window", "load_manifest", "publish"]
@@ -194,7 +194,7 @@ class _Publication:
             path = f"profiles/{item.table}/{item.month}.json"
             if path not in shards:
                 old = self._ledger.read(head, path)
-                shards[path] = json.loads(old)["profiles"] if old else {}
+                shards[path] = profiles_in(self._ledger, head, path, old)
             name = item.partition if item.revision == 1 else f"{item.partition}.r{item.revision}"
             shards[path][name] = arrival.profile
         return {path: json_bytes({"format": 1, "profiles": profiles}) for path, profiles in shards.items()}
@@ -207,7 +207,11 @@ def load_grids(ledger: Ledger, tables: Iterable[str], commit: str | None = None)
         return {}
     names = list(tables)
     found = ledger.read_many((at, _grid_path(table)) for table in names)
-    return {table: json.loads(content) for table in names if (content := found[at, _grid_path(table)])}
+    return {
+        table: reader.Record(reader.where_of(ledger, at, _grid_path(table)), content).fields().value
+        for table in names
+        if (content := found[at, _grid_path(table)])
+    }
 
 
 def load_types(ledger: Ledger, tables: Iterable[str], commit: str | None = None) -> dict[str, dict[str, str]]:
@@ -230,8 +234,16 @@ def load_profiles(ledger: Ledger, partitions: Iterable[Partition], commit: str |
     if at is None:
         return []
     found = ledger.read_many((at, path) for path, _ in wanted)
-    shards = {path: json.loads(content)["profiles"] for (_, path), content in found.items() if content}
+    shards = {path: profiles_in(ledger, at, path, content) for (_, path), content in found.items()}
     return [shards[path][name] for path, name in wanted if name in shards.get(path, {})]
+
+
+def profiles_in(ledger: Ledger, at: str, path: str, content: bytes | None) -> dict[str, Any]:
+    """The profiles in the file `path` of a month, by partition; none where there is no such file."""
+    if content is None:
+        return {}
+    found = reader.Record(reader.where_of(ledger, at, path), content)
+    return found.fields(limit=bounded.MAX_PROFILES).get("profiles", dict)
 
 
 def _grid_path(table: str) -> str:

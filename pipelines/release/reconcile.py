@@ -12,7 +12,7 @@ from functools import partial
 from pipelines.config.load import find_model, load_model
 from pipelines.config.settings import Settings
 from pipelines.errors import EvergreenError, PassingFault, shorten
-from pipelines.ledger import challengers, decisions, lease, outbox
+from pipelines.ledger import broken, challengers, decisions, lease, outbox
 from pipelines.ledger import champion as champions
 from pipelines.ledger.champion import Champion, Previous
 from pipelines.ledger.git import Ledger
@@ -39,6 +39,7 @@ def reconcile(settings: Settings, model: str, say: Progress, *, repair: bool) ->
     """
     ledger = Ledger.open(settings, model)
     work = _Reconciling(settings, ledger, Registry.of(settings), say, repair)
+    work.runs()
     work.versions()
     work.models()
     work.aliases()
@@ -59,17 +60,29 @@ class _Reconciling:
     repair: bool
     findings: list[Finding] = field(default_factory=list)
 
+    def runs(self) -> None:
+        """Runs of the ledger that cannot be read: as good as refused, and told until somebody sets them aside."""
+        faults = broken.find(self.ledger)
+        if self.repair:
+            broken.note(self.ledger, faults)
+        for ref, fault in sorted(faults.items()):
+            run = ref.partition("/")[2]
+            why = f"`evergreen discard {self.ledger.model} {run}` sets it aside"
+            self.findings.append(Finding("broken", f"run {run} cannot be read: {fault}", why=why))
+
     def versions(self) -> None:
         """What is gone or edited of all that passed, and versions that the ledger knows nothing of."""
         known, runs = self._known(), self.ledger.tags("runs/")
         gates = challengers.judged(self.ledger)
+        unread = runs.keys() - {f"runs/{run}" for run in gates}
         reigned = {item.version: item for item in reversed(champions.history(self.ledger)) if item.tag in runs}
         tags = {item.tag for item in known.values()}
         for number, record in sorted(reigned.items()):
             self._champion(record, known.get(number), tags)
         hashes = {f"runs/{run}": str(answer.get("model_sha256")) for run, answer in gates.items()}
         for number, item in sorted(known.items()):
-            if number not in reigned and not item.retired:
+            # Of a run that cannot be read nobody knows what its version should be.
+            if number not in reigned and not item.retired and item.tag not in unread:
                 self._other(item, hashes)
         crowned = {item.run for item in reigned.values()}
         waiting = [run for run, answer in gates.items() if answer.get("passed") is True and run not in crowned]
@@ -250,9 +263,11 @@ def _tell(settings: Settings, ledger: Ledger, report: Report) -> None:
     if "registry" not in load_model(find_model(settings.models, ledger.model)).alerts.on:
         return
     title = f"{ledger.model}: MLflow was not what the ledger says"
+    unreadable = all(item.kind == "broken" for item in report.findings)
     if mended:
         text = "\n".join(mended)
         outbox.queue(ledger, Alert("registry", "warning", title, text, f"registry {now.isoformat()}"))
     if left:
         text = "\n".join(left)
-        outbox.queue(ledger, Alert("registry", "failure", f"{title}, and is not", text, f"registry {mark}"))
+        title = f"{ledger.model}: runs of the ledger cannot be read" if unreadable else f"{title}, and is not"
+        outbox.queue(ledger, Alert("registry", "failure", title, text, f"registry {mark}"))

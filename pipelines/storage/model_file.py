@@ -11,8 +11,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from pipelines.config.model import Task
 from pipelines.config.strict import Strict
-from pipelines.errors import IntegrityError, shorten
-from pipelines.storage import files, trees
+from pipelines.errors import IntegrityError, UnreadableRecord, shorten
+from pipelines.storage import bounded, files, trees
 
 if TYPE_CHECKING:
     from xgboost import Booster
@@ -101,9 +101,12 @@ class Signature(Strict):
     def read(cls, path: Path) -> Self:
         """The signature in `path`; raises IntegrityError when it is missing or not a whole signature."""
         try:
-            return cls.model_validate_json(path.read_bytes())
+            value = bounded.parse_json(path.read_bytes(), files.short(path))
+            return cls.model_validate_json(files.json_bytes(value))
         except FileNotFoundError:
             raise IntegrityError("is missing", where=files.short(path), remedy=_REMEDY) from None
+        except UnreadableRecord as error:
+            raise UnreadableRecord(f"is no signature: {error.what}", where=error.where, remedy=_REMEDY) from None
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             key = ".".join(str(part) for part in first["loc"]) or "the file"
