@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,12 +18,20 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pipelines.config.secrets import MLFLOW, login
 from pipelines.config.settings import Settings
-from pipelines.errors import ConfigError, EvergreenError, PassingFault, shorten
+from pipelines.errors import ConfigError, EvergreenError, IntegrityError, PassingFault, shorten
+from pipelines.published import ask, fresh
+from pipelines.published.build import CODE, SCORING, TREES, Published, build
+from pipelines.storage.files import sha256_file, short
+from pipelines.storage.model_file import Signature
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 LEDGER_TAG = "ledger.tag"
+# On what was logged: the sha256 of all that was published. What has none was logged before there was such a thing.
+PUBLISHED = "published.sha256"
+# Where MLflow keeps the published files.
+PLACES = {CODE: CODE, TREES: f"artifacts/{TREES}", SCORING: f"artifacts/{SCORING}"}
 PARAM_LIMIT = 500
 # MLflow reads these when it is imported: no telemetry, no search for a Git binary, one quick retry instead of minutes.
 _QUIET = {
@@ -32,15 +42,21 @@ _QUIET = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_UV_AUTO_DETECT": "false",  # else it publishes the project file of the folder that it runs in
 }
 
 
 @dataclass(frozen=True)
-class Column:
-    """One input of the model: MLflow's type is `double` for both kinds, categories being codes."""
+class Publication:
+    """What is to be published of a model: its file, what it expects, and thresholds of its score by name.
 
-    name: str
-    kind: str
+    `asked` is the sha256 of what the gate `serving` has asked of it; empty: nothing.
+    """
+
+    file: Path
+    signature: Signature
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    asked: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,8 +69,7 @@ class Entry:
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
     dataset: Mapping[str, str]
-    model_file: Path
-    columns: tuple[Column, ...]
+    publication: Publication
     artifacts: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
 
 
@@ -131,11 +146,33 @@ class Registry:
         with self.client():
             from mlflow import artifacts
 
-            there = artifacts.list_artifacts(artifact_uri=folder, tracking_uri=self.uri) or []
-            if not any(item.path.rpartition("/")[2] == name for item in there):
+            place, above = f"{folder.rstrip('/')}/{name}", f"{folder.rstrip('/')}/{name}".rpartition("/")[0]
+            there = artifacts.list_artifacts(artifact_uri=above, tracking_uri=self.uri) or []
+            if not any(item.path.rpartition("/")[2] == name.rpartition("/")[2] for item in there):
                 return None
-            place = f"{folder.rstrip('/')}/{name}"
             return Path(artifacts.download_artifacts(artifact_uri=place, dst_path=str(target), tracking_uri=self.uri))
+
+    def put(self, model_id: str, wanted: Publication) -> str:
+        """Publish `wanted` in the place of what was logged as `model_id`; its sha256.
+
+        Whatever versions and aliases name it go on doing so. May be repeated.
+
+        Raises:
+            IntegrityError: it does not score outside as it does here, or MLflow gives out other files than it got.
+        """
+        with self.client() as client, _made(wanted) as made:
+            import mlflow
+            from mlflow.models import Model
+
+            logged = client.get_logged_model(model_id)
+            saved = made.folder / "saved"
+            mlflow.pyfunc.save_model(
+                path=saved, mlflow_model=Model(model_id=model_id, run_id=logged.source_run_id), **_arguments(made)
+            )
+            client.log_model_artifacts(model_id, str(saved))
+            self._check(logged.artifact_location, made)
+            client.set_logged_model_tags(model_id, {PUBLISHED: made.sha256})
+            return made.sha256
 
     def _experiment(self, client: MlflowClient, model: str) -> str:
         found = client.get_experiment_by_name(model)
@@ -161,12 +198,42 @@ class Registry:
             for file in files:
                 client.log_artifact(run_id, str(file), folder or None)
         logged = self._logged_model(client, run_id)
-        model_id = logged.model_id if logged is not None else _log_model(run_id, entry)
+        model_id = logged.model_id if logged is not None else self._log_model(client, run_id, entry.publication)
         # After the model: logging one asks for the history of every metric that its run has, each with a request.
         metrics = [
             Metric(key, value, 0, 0, model_id=model_id, run_id=run_id) for key, value in sorted(entry.metrics.items())
         ]
         client.log_batch(run_id, metrics=metrics)
+
+    def _log_model(self, client: MlflowClient, run_id: str, wanted: Publication) -> str:
+        """The id of the model, logged now; raises as `put` does."""
+        with _made(wanted) as made:
+            import mlflow
+
+            with mlflow.start_run(run_id=run_id):
+                logged = mlflow.pyfunc.log_model(name="model", **_arguments(made))
+            self._check(client.get_logged_model(logged.model_id).artifact_location, made)
+            client.set_logged_model_tags(logged.model_id, {PUBLISHED: made.sha256})
+            return str(logged.model_id)
+
+    def _check(self, place: str, made: Published) -> None:
+        """Raises IntegrityError unless MLflow gives out, loads and asks, what was published."""
+        import mlflow
+        from mlflow import artifacts
+
+        folder = Path(
+            artifacts.download_artifacts(artifact_uri=place, dst_path=str(made.folder / "there"), tracking_uri=self.uri)
+        )
+        found = {name: sha256_file(folder / path) for name, path in PLACES.items() if (folder / path).is_file()}
+        differing = [name for name, sha256 in made.files.items() if found.get(name) != sha256]
+        if differing:
+            raise IntegrityError(
+                f"{shorten(', '.join(differing))} in MLflow is not what was logged", where=place, remedy="try again"
+            )
+        model = mlflow.pyfunc.load_model(str(folder))
+        wrong = ask.differing(model, json.loads((folder / PLACES[SCORING]).read_bytes()))
+        if wrong:
+            raise IntegrityError(f"{wrong} rows of its example score otherwise in MLflow", where=place)
 
     def _logged_model(self, client: MlflowClient, run_id: str) -> Any | None:
         experiment = client.get_run(run_id).info.experiment_id
@@ -215,27 +282,33 @@ def _logged_in(login: tuple[str, str] | None) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _log_model(run_id: str, entry: Entry) -> str:
-    """The id of the model, logged now."""
-    import mlflow
-    import mlflow.xgboost
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema
+@contextmanager
+def _made(wanted: Publication) -> Iterator[Published]:
+    """What is to be logged of it, asked by a fresh process unless the gate has asked exactly this.
 
-    from pipelines.storage.model_file import verify_and_load
+    Raises:
+        IntegrityError: the file is not the signature's model, or outside it scores otherwise than here.
+    """
+    from pipelines.storage import trees
 
-    inputs = Schema([ColSpec("double", column.name, required=False) for column in entry.columns])
-    signature = ModelSignature(inputs, Schema([ColSpec("double")]))
-    booster = verify_and_load(entry.model_file, entry.tags["model.sha256"])
-    with mlflow.start_run(run_id=run_id):
-        logged = mlflow.xgboost.log_model(
-            booster,
-            name="model",
-            signature=signature,
-            model_format="json",
-            pip_requirements=[f"xgboost=={_version('xgboost')}"],
-        )
-    return str(logged.model_id)
+    trees.xgboost()  # MLflow runs the code, which imports all of XGBoost if nobody has imported what is needed
+    with tempfile.TemporaryDirectory(prefix="published-") as scratch:
+        made = build(Path(scratch), wanted.file, wanted.signature, wanted.thresholds)
+        if made.files[TREES] != wanted.signature.model_sha256:
+            raise IntegrityError(
+                f"its sha256 is {made.files[TREES][:16]}…, the ledger says {wanted.signature.model_sha256[:16]}…",
+                where=short(wanted.file),
+                remedy="pull it again from the ledger, or retrain",
+            )
+        if made.sha256 != wanted.asked:
+            fresh.prove(made, wanted.file, wanted.signature)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # MLflow 3.17 calls what pandas 3 deprecates
+            yield made
+
+
+def _arguments(made: Published) -> dict[str, Any]:
+    return ask.arguments(made.folder)
 
 
 def _version_of(client: MlflowClient, model: str, tag: str) -> int | None:
@@ -282,15 +355,6 @@ def _answered(error: Exception) -> int | None:
 def _bounded(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     return text[:PARAM_LIMIT]
-
-
-def _version(package: str) -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return version(f"{package}-cpu")  # XGBoost's wheel without CUDA goes by this name
 
 
 def _public(uri: str) -> str:

@@ -36,7 +36,7 @@ def features_of(table: ibis.Table, hidden: Sequence[str]) -> tuple[Feature, ...]
                 where=WHERE,
                 remedy="leave it out; if it is something else, give it another name",
             )
-    return tuple(Feature(name=name, kind=_kind(name, kinds[name])) for name in names)
+    return tuple(Feature(name=name, kind=_kind(name, kinds[name]), type=_type(kinds[name])) for name in names)
 
 
 def narrow_types(table: ibis.Table, features: Sequence[Feature]) -> dict[str, str]:
@@ -66,6 +66,14 @@ def _kind(name: str, kind: dt.DataType) -> Literal["number", "category"]:
     raise ConfigError(
         f"feature {name} is of type {shorten(str(kind))}", where=WHERE, remedy="make it a number, a boolean or text"
     )
+
+
+def _type(kind: dt.DataType) -> Literal["text", "float", "integer", "boolean"]:
+    if kind.is_string():
+        return "text"
+    if kind.is_boolean():
+        return "boolean"
+    return "integer" if kind.is_integer() and not kind.is_uint64() else "float"
 
 
 def _require(kinds: dict[str, dt.DataType], name: str, type_name: str, fits: Callable[[dt.DataType], bool]) -> None:

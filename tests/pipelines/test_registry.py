@@ -15,6 +15,8 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import feature_tables
+import numpy as np
 import pytest
 import xgboost
 from mlflow.exceptions import MlflowException
@@ -23,8 +25,9 @@ from pipelines.config.settings import Settings
 from pipelines.doctor import mlflow as doctor
 from pipelines.doctor.base import Mark
 from pipelines.errors import ConfigError, PassingFault
-from pipelines.registry import Column, Entry, Registry
+from pipelines.registry import Entry, Publication, Registry
 from pipelines.storage import model_file
+from pipelines.storage.model_file import Feature
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +56,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
 @pytest.fixture(scope="module")
 def entry(tmp_path_factory: pytest.TempPathFactory) -> Entry:
     folder = tmp_path_factory.mktemp("model")
-    data = xgboost.DMatrix([[0.0, 1.0], [1.0, 0.0]] * 20, label=[0, 1] * 20, feature_names=["a", "b"])
+    names, types = ["a", "b"], ["float", "c"]
+    data = xgboost.DMatrix(
+        np.array([[0.0, 1.0], [1.0, 0.0]] * 20),
+        label=[0, 1] * 20,
+        feature_names=names,
+        feature_types=types,
+        enable_categorical=True,
+    )
     sha = model_file.save(folder / "release.json", xgboost.train({"objective": "binary:logistic"}, data, 2))
+    features = (Feature(name="a", kind="number"), Feature(name="b", kind="category"))
+    said = feature_tables.signature(features=features, vocabularies={"b": ("(unknown)", "x")}, model_sha256=sha)
     return Entry(
         model="tiny",
         tag="runs/2024-01-31-20260101T000000Z-abcdef",
@@ -62,8 +74,7 @@ def entry(tmp_path_factory: pytest.TempPathFactory) -> Entry:
         metrics={"challenger.auc": 0.75},
         tags={"model.sha256": sha, "git.sha": "0" * 40},
         dataset={"digest": "d" * 32, "path": "out/features"},
-        model_file=folder / "release.json",
-        columns=(Column("a", "number"), Column("b", "category")),
+        publication=Publication(folder / "release.json", said),
         artifacts={"evaluation": (folder / "release.json",)},
     )
 
