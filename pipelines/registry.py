@@ -16,11 +16,12 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from pipelines.config import plain_yaml
 from pipelines.config.secrets import MLFLOW, login
 from pipelines.config.settings import Settings
 from pipelines.errors import ConfigError, EvergreenError, IntegrityError, PassingFault, shorten
 from pipelines.published import ask, fresh
-from pipelines.published.build import CODE, SCORING, TREES, Published, build
+from pipelines.published.build import CODE, SCORING, TREES, Published, build, digest
 from pipelines.storage.files import sha256_file, short
 from pipelines.storage.model_file import Signature
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 LEDGER_TAG = "ledger.tag"
 # On what was logged: the sha256 of all that was published. What has none was logged before there was such a thing.
 PUBLISHED = "published.sha256"
+LOADER = "mlflow.pyfunc.loaders.code_model"
 # Where MLflow keeps the published files.
 PLACES = {CODE: CODE, TREES: f"artifacts/{TREES}", SCORING: f"artifacts/{SCORING}"}
 PARAM_LIMIT = 500
@@ -174,6 +176,21 @@ class Registry:
             client.set_logged_model_tags(model_id, {PUBLISHED: made.sha256})
             return made.sha256
 
+    def differing(self, place: str, wanted: Publication) -> list[str]:
+        """Files at the artifact address `place` that are neither as today's code nor as the gate's would publish them.
+
+        `MLmodel`, which says what MLflow runs, is one of them where it names other code or files than were published.
+        """
+        with self.client(), tempfile.TemporaryDirectory(prefix="published-") as scratch:
+            folder = self._download(place, Path(scratch) / "there")
+            (Path(scratch) / "made").mkdir()
+            made = build(Path(scratch) / "made", wanted.file, wanted.signature, wanted.thresholds)
+            found = {name: sha256_file(folder / path) for name, path in PLACES.items() if (folder / path).is_file()}
+            strange = [] if _runs_these(folder / "MLmodel") else ["MLmodel"]
+            if wanted.asked and digest(found) == wanted.asked:
+                return strange
+            return strange + [name for name, sha256 in made.files.items() if found.get(name) != sha256]
+
     def _experiment(self, client: MlflowClient, model: str) -> str:
         found = client.get_experiment_by_name(model)
         if found is not None:
@@ -219,11 +236,8 @@ class Registry:
     def _check(self, place: str, made: Published) -> None:
         """Raises IntegrityError unless MLflow gives out, loads and asks, what was published."""
         import mlflow
-        from mlflow import artifacts
 
-        folder = Path(
-            artifacts.download_artifacts(artifact_uri=place, dst_path=str(made.folder / "there"), tracking_uri=self.uri)
-        )
+        folder = self._download(place, made.folder / "there")
         found = {name: sha256_file(folder / path) for name, path in PLACES.items() if (folder / path).is_file()}
         differing = [name for name, sha256 in made.files.items() if found.get(name) != sha256]
         if differing:
@@ -234,6 +248,12 @@ class Registry:
         wrong = ask.differing(model, json.loads((folder / PLACES[SCORING]).read_bytes()))
         if wrong:
             raise IntegrityError(f"{wrong} rows of its example score otherwise in MLflow", where=place)
+
+    def _download(self, place: str, target: Path) -> Path:
+        from mlflow import artifacts
+
+        target.mkdir()
+        return Path(artifacts.download_artifacts(artifact_uri=place, dst_path=str(target), tracking_uri=self.uri))
 
     def _logged_model(self, client: MlflowClient, run_id: str) -> Any | None:
         experiment = client.get_run(run_id).info.experiment_id
@@ -305,6 +325,21 @@ def _made(wanted: Publication) -> Iterator[Published]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # MLflow 3.17 calls what pandas 3 deprecates
             yield made
+
+
+def _runs_these(file: Path) -> bool:
+    """Whether the MLmodel in `file` has MLflow run the published code on the published files."""
+    import yaml
+
+    try:
+        flavors = plain_yaml.load(file.read_bytes())["flavors"]
+        said = flavors["python_function"]
+        named = {name: item["path"] for name, item in said["artifacts"].items()}
+        code = str(said["model_code_path"]).rpartition("/")[2]
+    except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError, RecursionError):
+        return False
+    wanted = {"model": PLACES[TREES], "scoring": PLACES[SCORING]}
+    return list(flavors) == ["python_function"] and (said["loader_module"], code, named) == (LOADER, CODE, wanted)
 
 
 def _arguments(made: Published) -> dict[str, Any]:
