@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
@@ -89,15 +90,21 @@ class Registry:
         """The one that the settings name; raises ConfigError where its login cannot be read."""
         return cls(settings.mlflow_uri, settings.artifacts, login(settings, MLFLOW))
 
-    def log(self, entry: Entry) -> str:
-        """The id of the MLflow run that holds `entry`, written now unless it is already complete."""
+    def log(self, entry: Entry, *, prove: bool = True) -> str:
+        """The id of the MLflow run that holds `entry`, written now unless it is already complete.
+
+        Without `prove` the model is only kept there: nobody has to be able to ask one that the gates refused.
+
+        Raises:
+            IntegrityError: the model does not score outside as it does here, or MLflow keeps other files than it got.
+        """
         with self.client() as client:
             experiment = self._experiment(client, entry.model)
             run = self._find_run(client, experiment, entry.tag)
             if run is not None and run.info.status == "FINISHED":
                 return str(run.info.run_id)
             run = run or client.create_run(experiment, tags={**entry.tags, LEDGER_TAG: entry.tag}, run_name=entry.tag)
-            self._write(client, run.info.run_id, entry)
+            self._write(client, run.info.run_id, entry, prove)
             client.set_terminated(run.info.run_id, "FINISHED")
             return str(run.info.run_id)
 
@@ -154,27 +161,13 @@ class Registry:
                 return None
             return Path(artifacts.download_artifacts(artifact_uri=place, dst_path=str(target), tracking_uri=self.uri))
 
-    def put(self, model_id: str, wanted: Publication) -> str:
-        """Publish `wanted` in the place of what was logged as `model_id`; its sha256.
+    def put(self, model_id: str, wanted: Publication) -> None:
+        """Publish `wanted` in the place of what was logged as `model_id`. Raises as `log` does.
 
         Whatever versions and aliases name it go on doing so. May be repeated.
-
-        Raises:
-            IntegrityError: it does not score outside as it does here, or MLflow gives out other files than it got.
         """
-        with self.client() as client, _made(wanted) as made:
-            import mlflow
-            from mlflow.models import Model
-
-            logged = client.get_logged_model(model_id)
-            saved = made.folder / "saved"
-            mlflow.pyfunc.save_model(
-                path=saved, mlflow_model=Model(model_id=model_id, run_id=logged.source_run_id), **_arguments(made)
-            )
-            client.log_model_artifacts(model_id, str(saved))
-            self._check(logged.artifact_location, made)
-            client.set_logged_model_tags(model_id, {PUBLISHED: made.sha256})
-            return made.sha256
+        with self.client() as client, _made(wanted, True) as made:
+            self._put(client, client.get_logged_model(model_id), made, True)
 
     def differing(self, place: str, wanted: Publication) -> list[str]:
         """Files at the artifact address `place` that are neither as today's code nor as the gate's would publish them.
@@ -203,7 +196,7 @@ class Registry:
         found = client.search_runs([experiment], filter_string=f"tags.`{LEDGER_TAG}` = '{tag}'", max_results=1)
         return found[0] if found else None
 
-    def _write(self, client: MlflowClient, run_id: str, entry: Entry) -> None:
+    def _write(self, client: MlflowClient, run_id: str, entry: Entry, prove: bool) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 
         params = [Param(key, _bounded(value)) for key, value in sorted(entry.params.items())]
@@ -214,27 +207,46 @@ class Registry:
         for folder, files in entry.artifacts.items():
             for file in files:
                 client.log_artifact(run_id, str(file), folder or None)
-        logged = self._logged_model(client, run_id)
-        model_id = logged.model_id if logged is not None else self._log_model(client, run_id, entry.publication)
+        model_id = self._published(client, run_id, entry.publication, prove)
         # After the model: logging one asks for the history of every metric that its run has, each with a request.
         metrics = [
             Metric(key, value, 0, 0, model_id=model_id, run_id=run_id) for key, value in sorted(entry.metrics.items())
         ]
         client.log_batch(run_id, metrics=metrics)
 
-    def _log_model(self, client: MlflowClient, run_id: str, wanted: Publication) -> str:
-        """The id of the model, logged now; raises as `put` does."""
-        with _made(wanted) as made:
-            import mlflow
+    def _published(self, client: MlflowClient, run_id: str, wanted: Publication, prove: bool) -> str:
+        """The id of the model that the run has logged, now unless it has by now."""
+        with _made(wanted, prove) as made:
+            from mlflow.entities import LoggedModelOutput
 
-            with mlflow.start_run(run_id=run_id):
-                logged = mlflow.pyfunc.log_model(name="model", **_arguments(made))
-            self._check(client.get_logged_model(logged.model_id).artifact_location, made)
-            client.set_logged_model_tags(logged.model_id, {PUBLISHED: made.sha256})
+            # Where somebody was stopped on the way, nobody knows whether what is there was looked at.
+            logged = self._logged_model(client, run_id)
+            if logged is None:
+                # Not `mlflow.pyfunc.log_model`: it needs an active run, which is FINISHED once it is left.
+                run = client.get_run(run_id)
+                logged = client.create_logged_model(
+                    run.info.experiment_id, name="model", source_run_id=run_id, params=run.data.params
+                )
+                client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
+            self._put(client, logged, made, prove)
+            client.finalize_logged_model(logged.model_id, "READY")
             return str(logged.model_id)
 
-    def _check(self, place: str, made: Published) -> None:
-        """Raises IntegrityError unless MLflow gives out, loads and asks, what was published."""
+    def _put(self, client: MlflowClient, logged: Any, made: Published, prove: bool) -> None:
+        """Have MLflow keep what was made as `logged`, look at what it keeps, and say so on it."""
+        import mlflow
+        from mlflow.models import Model
+
+        saved = made.folder / "logged"
+        document = Model(model_id=logged.model_id, model_uuid=logged.model_id, run_id=logged.source_run_id)
+        mlflow.pyfunc.save_model(path=saved, mlflow_model=document, **ask.arguments(made.folder))
+        shutil.rmtree(saved / "__pycache__", ignore_errors=True)  # MLflow has run the code where it lies
+        client.log_model_artifacts(logged.model_id, str(saved))
+        self._check(logged.artifact_location, made, prove)
+        client.set_logged_model_tags(logged.model_id, {PUBLISHED: made.sha256})
+
+    def _check(self, place: str, made: Published, prove: bool) -> None:
+        """Raises IntegrityError unless MLflow gives out what was published and, to `prove` it, loads and asks it."""
         import mlflow
 
         folder = self._download(place, made.folder / "there")
@@ -244,8 +256,8 @@ class Registry:
             raise IntegrityError(
                 f"{shorten(', '.join(differing))} in MLflow is not what was logged", where=place, remedy="try again"
             )
-        model = mlflow.pyfunc.load_model(str(folder))
-        wrong = ask.differing(model, json.loads((folder / PLACES[SCORING]).read_bytes()))
+        scoring = json.loads((folder / PLACES[SCORING]).read_bytes())
+        wrong = ask.differing(mlflow.pyfunc.load_model(str(folder)), scoring) if prove else 0
         if wrong:
             raise IntegrityError(f"{wrong} rows of its example score otherwise in MLflow", where=place)
 
@@ -256,9 +268,10 @@ class Registry:
         return Path(artifacts.download_artifacts(artifact_uri=place, dst_path=str(target), tracking_uri=self.uri))
 
     def _logged_model(self, client: MlflowClient, run_id: str) -> Any | None:
+        """What the run has logged; where nothing of it is ready, what somebody has begun."""
         experiment = client.get_run(run_id).info.experiment_id
         found = client.search_logged_models([experiment], filter_string=f"source_run_id = '{run_id}'")
-        return next((item for item in found if item.status.value == "READY"), None)
+        return min(found, key=lambda item: item.status.value != "READY", default=None)
 
     @contextmanager
     def client(self) -> Iterator[MlflowClient]:
@@ -303,8 +316,8 @@ def _logged_in(login: tuple[str, str] | None) -> Iterator[None]:
 
 
 @contextmanager
-def _made(wanted: Publication) -> Iterator[Published]:
-    """What is to be logged of it, asked by a fresh process unless the gate has asked exactly this.
+def _made(wanted: Publication, prove: bool) -> Iterator[Published]:
+    """What is to be logged of it; to `prove` it a fresh process asks it, unless the gate has asked exactly this.
 
     Raises:
         IntegrityError: the file is not the signature's model, or outside it scores otherwise than here.
@@ -320,7 +333,7 @@ def _made(wanted: Publication) -> Iterator[Published]:
                 where=short(wanted.file),
                 remedy="pull it again from the ledger, or retrain",
             )
-        if made.sha256 != wanted.asked:
+        if prove and made.sha256 != wanted.asked:
             fresh.prove(made, wanted.file, wanted.signature)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # MLflow 3.17 calls what pandas 3 deprecates
@@ -340,10 +353,6 @@ def _runs_these(file: Path) -> bool:
         return False
     wanted = {"model": PLACES[TREES], "scoring": PLACES[SCORING]}
     return list(flavors) == ["python_function"] and (said["loader_module"], code, named) == (LOADER, CODE, wanted)
-
-
-def _arguments(made: Published) -> dict[str, Any]:
-    return ask.arguments(made.folder)
 
 
 def _version_of(client: MlflowClient, model: str, tag: str) -> int | None:

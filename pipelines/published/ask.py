@@ -35,7 +35,10 @@ def main(folder: Path) -> dict[str, Any]:
         frame = pa.ipc.open_file(source).read_all().to_pandas()
     spans = [frame.iloc[first : first + BATCH_ROWS] for first in range(0, len(frame), BATCH_ROWS)]
     ones = [frame.iloc[number % len(frame) :].head(1) for number in range(ONE_ROW_CALLS)]
-    score = lambda part: scores(model.predict(part), told)  # noqa: E731
+
+    def score(part: Any) -> Any:
+        return scores(model.predict(part), told)
+
     score(frame.head(1))  # the first call sets up what every later one finds
     row, _ = _timed(score, ones)
     batch, found = _timed(score, spans)

@@ -54,7 +54,7 @@ class Scorer(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
             scores = np.asarray(self.booster.inplace_predict(block), np.float32)
         if classes:
             return pd.DataFrame(scores, model_input.index, [f"score_{name}" for name in classes])
-        found = {"score": scores}
+        found: dict[str, Any] = {"score": scores}
         for name, threshold in self.scoring["thresholds"].items():
             found[f"positive_{name}"] = scores >= np.float32(threshold)
         return pd.DataFrame(found, model_input.index)

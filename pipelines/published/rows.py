@@ -40,7 +40,7 @@ def _column(column: pa.ChunkedArray, item: Feature, drawn: Any) -> pa.Array:
     said = mlflow_type(item)
     kind = {"string": pa.string(), "long": pa.int64(), "double": pa.float64()}[said]
     plain = column.cast(kind, safe=False).combine_chunks()
-    edges = pa.array(_edges(item), kind)
+    edges = pa.array(map(float, _edges(item)) if said == "double" else _edges(item), kind)
     draws, picks = drawn.integers(0, _EVERY, len(plain)), drawn.integers(0, len(edges), len(plain))
     spoilt = np.arange(len(plain)) >= len(plain) // 2
     found = pc.if_else(pa.array(spoilt & (draws == 0)), edges.take(pa.array(picks)), plain)
