@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.errors import Crashed, IntegrityError, shorten
 from pipelines.published import rows
 from pipelines.published.build import Published
+from pipelines.storage.files import no_space
 from pipelines.storage.model_file import Signature, verify_and_load
 
 if TYPE_CHECKING:
@@ -85,7 +87,12 @@ def prove(made: Published, model: Path, signature: Signature) -> None:
 
 
 def run(folder: Path) -> tuple[dict[str, Any], str]:
-    """What the fresh process says of the published files and the rows in `folder`, or why it says nothing."""
+    """What the fresh process says of the published files and the rows in `folder`, or why it says nothing.
+
+    Raises:
+        Crashed: it was killed, which says nothing of the model.
+        PassingFault: the disk is full.
+    """
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     private = {
         "OMP_NUM_THREADS": "1",
@@ -116,6 +123,8 @@ def run(folder: Path) -> tuple[dict[str, Any], str]:
         )
     if done.returncode != 0:
         told = (done.stderr.strip() or done.stdout.strip()).rpartition("\n")[2]
+        if os.strerror(errno.ENOSPC) in told:
+            raise no_space(str(folder))
         ended = f"ended by signal {-done.returncode}" if done.returncode < 0 else f"exit code {done.returncode}"
         return {}, f"{ended}: {shorten(told, 200)}" if told else ended
     answer: dict[str, Any] = json.loads(done.stdout)

@@ -9,6 +9,7 @@ from pipelines.engines import example
 from pipelines.engines.matrix import predict
 from pipelines.evaluation import serving
 from pipelines.evaluation.sampling import sample
+from pipelines.published import build
 from pipelines.stages import train
 from pipelines.stages.context import StageContext
 from pipelines.storage.model_file import Signature, verify_and_load
@@ -63,3 +64,23 @@ def test_training_writes_an_example_and_a_changed_model_does_not_repeat_it(train
     assert example.repeat(release, said) == 0
     assert example.repeat(trial, said) > 0
     assert example.repeat(release, said.model_copy(update={"example": None})) is None
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ("np.isnan(narrow), np.float32(self.scoring", "np.isnan(narrow), np.float32(0) * np.float32(self.scoring"),
+        ("codes.get(value, 0)", "codes.get(value, 1)"),
+        ("values.astype(np.float32)", "values.astype(np.float16).astype(np.float32)"),
+        ("import xgboost", "import pipelines, xgboost"),
+    ],
+    ids=["nulls", "unseen categories", "extremes", "needs Evergreen"],
+)
+def test_what_is_published_is_what_is_asked(trained, table, tmp_path, monkeypatch, good, bad):
+    text = build.SOURCE.read_text()
+    assert good in text
+    (tmp_path / "model.py").write_text(text.replace(good, bad))
+    monkeypatch.setattr(build, "SOURCE", tmp_path / "model.py")
+    found = ask(trained, table)
+    assert found.failed or found.differing > 0
+    assert ("pipelines" in found.failed) is ("pipelines" in bad)

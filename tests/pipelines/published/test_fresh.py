@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from pipelines.errors import Crashed
+from pipelines.errors import Crashed, PassingFault
 from pipelines.published import fresh
 
 
@@ -20,6 +20,13 @@ def test_a_killed_process_is_no_verdict_on_the_model(monkeypatch, tmp_path):
     killed = subprocess.CompletedProcess([], -signal.SIGKILL, "", "")
     monkeypatch.setattr(fresh.subprocess, "run", lambda *_, **__: killed)
     with pytest.raises(Crashed, match="runs out of memory"):
+        fresh.run(tmp_path)
+
+
+def test_a_full_disk_is_no_verdict_on_the_model(monkeypatch, tmp_path):
+    full = subprocess.CompletedProcess([], 1, "", "Traceback\nOSError: [Errno 28] No space left on device: '/tmp/x'")
+    monkeypatch.setattr(fresh.subprocess, "run", lambda *_, **__: full)
+    with pytest.raises(PassingFault, match="no space left"):
         fresh.run(tmp_path)
 
 
