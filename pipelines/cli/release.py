@@ -1,4 +1,4 @@
-"""Commands that decide which version is in use: promote, approve, reject, rollback, reconcile."""
+"""Commands that decide which version is in use: promote, approve, reject, rollback, reconcile, republish."""
 
 from __future__ import annotations
 
@@ -85,6 +85,27 @@ def reconcile(
     raise typer.Exit(int(report.exit_code))
 
 
+def republish(
+    model: ModelName,
+    version: Annotated[
+        int | None, typer.Argument(min=1, max=10**9, metavar="[VERSION]", help="Default: all of the old kind.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Publish versions anew that MLflow has as bare models, which only Evergreen can ask; numbers and aliases stay."""
+    from pipelines.release.publication import republish as perform
+
+    name = names.model_name(model)
+    done = perform(settings.load(), name, version, log_line(model=name, stage="republish"))
+    if as_json:
+        emit(done)
+    else:
+        anew = ", ".join(str(item["version"]) for item in done["republished"]) or "none"
+        left = "".join(f"; version {item['version']} not: {item['why']}" for item in done["left"])
+        tell(f"{name}: published anew: {anew}{left}")
+    raise typer.Exit(int(bool(done["left"])))
+
+
 def _answer(model: str, run_id: str, verdict: Verdict, reason: str, as_: str, as_json: bool) -> None:
     from pipelines.config.load import find_model, load_model
     from pipelines.ledger import approvals
@@ -131,5 +152,5 @@ def discard(
 
 def add_to(app: typer.Typer) -> None:
     """Adds this module's commands to `app`."""
-    for command in (promote, approve, reject, discard, rollback, reconcile):
+    for command in (promote, approve, reject, discard, rollback, reconcile, republish):
         app.command()(command)

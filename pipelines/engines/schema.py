@@ -46,7 +46,7 @@ def features_of(table: ibis.Table, hidden: Sequence[str]) -> tuple[Feature, ...]
                 where=WHERE,
                 remedy="give the feature another name in features.py, as in .rename(below='a<b')",
             )
-    return tuple(Feature(name=name, kind=_kind(name, kinds[name])) for name in names)
+    return tuple(Feature(name=name, kind=_kind(name, kinds[name]), type=_type(kinds[name])) for name in names)
 
 
 def _distinct(names: Sequence[str]) -> None:
@@ -89,6 +89,14 @@ def _kind(name: str, kind: dt.DataType) -> Literal["number", "category"]:
     raise ConfigError(
         f"feature {name} is of type {shorten(str(kind))}", where=WHERE, remedy="make it a number, a boolean or text"
     )
+
+
+def _type(kind: dt.DataType) -> Literal["text", "float", "integer", "boolean"]:
+    if kind.is_string():
+        return "text"
+    if kind.is_boolean():
+        return "boolean"
+    return "integer" if kind.is_integer() and not kind.is_uint64() else "float"
 
 
 def _require(kinds: dict[str, dt.DataType], name: str, type_name: str, fits: Callable[[dt.DataType], bool]) -> None:

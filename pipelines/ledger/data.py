@@ -202,26 +202,33 @@ class _Publication:
 
 def load_grids(ledger: Ledger, tables: Iterable[str], commit: str | None = None) -> dict[str, dict[str, Any]]:
     """Table to the grid by which its partitions are profiled, as JSON, at `commit` (default: the head of `data`)."""
-    at = commit or ledger.head("data")
-    if at is None:
-        return {}
-    names = list(tables)
-    found = ledger.read_many((at, _grid_path(table)) for table in names)
-    return {
-        table: reader.Record(reader.where_of(ledger, at, _grid_path(table)), content).fields().value
-        for table in names
-        if (content := found[at, _grid_path(table)])
-    }
+    return {table: found.value for table, found in _by_table(ledger, tables, _grid_path, commit).items()}
 
 
 def load_types(ledger: Ledger, tables: Iterable[str], commit: str | None = None) -> dict[str, dict[str, str]]:
     """Table to the types of its columns, as text, that its partitions are brought to; as `load_grids` does."""
+    found = _by_table(ledger, tables, _types_path, commit)
+    return {table: _texts(fields.inside("columns")) for table, fields in found.items()}
+
+
+def _by_table(
+    ledger: Ledger, tables: Iterable[str], path_of: Callable[[str], str], commit: str | None
+) -> dict[str, reader.Fields]:
+    """The record of each table that has one."""
     at = commit or ledger.head("data")
     if at is None:
         return {}
-    names = list(tables)
-    found = ledger.read_many((at, _types_path(table)) for table in names)
-    return {table: json.loads(content)["columns"] for table in names if (content := found[at, _types_path(table)])}
+    paths = {table: path_of(table) for table in tables}
+    found = ledger.read_many((at, path) for path in paths.values())
+    return {
+        table: reader.Record(reader.where_of(ledger, at, path), content).fields()
+        for table, path in paths.items()
+        if (content := found[at, path])
+    }
+
+
+def _texts(fields: reader.Fields) -> dict[str, str]:
+    return {key: fields.get(key, str) for key in fields.value}
 
 
 def load_profiles(ledger: Ledger, partitions: Iterable[Partition], commit: str | None = None) -> list[dict[str, Any]]:

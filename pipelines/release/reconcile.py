@@ -11,7 +11,7 @@ from functools import partial
 
 from pipelines.config.load import find_model, load_model
 from pipelines.config.settings import Settings
-from pipelines.errors import EvergreenError, PassingFault, shorten
+from pipelines.errors import EvergreenError, IntegrityError, PassingFault, shorten
 from pipelines.ledger import broken, challengers, decisions, lease, outbox
 from pipelines.ledger import champion as champions
 from pipelines.ledger.champion import Champion, Previous
@@ -20,14 +20,14 @@ from pipelines.ledger.outbox import Alert
 from pipelines.ledger.outs import fetch_files
 from pipelines.night.scratch import scratch_folder
 from pipelines.registry import Registry
-from pipelines.release import seen
+from pipelines.release import publication, seen
 from pipelines.release.findings import Finding, Kind, Report
 from pipelines.release.seen import Seen
 from pipelines.stages.context import Progress
 from pipelines.storage.files import sha256_file
 
 RELEASE = "out/train/release.json"
-# What MLflow calls the file that `RELEASE` becomes: the same bytes, for XGBoost writes one booster in one way.
+# What MLflow calls the file that `RELEASE` becomes, in a version from before publications.
 LOGGED = "model.json"
 
 
@@ -42,6 +42,7 @@ def reconcile(settings: Settings, model: str, say: Progress, *, repair: bool) ->
     work.runs()
     work.versions()
     work.models()
+    work.kinds()
     work.aliases()
     report = Report(model, tuple(work.findings))
     for item in report.findings:
@@ -102,11 +103,22 @@ class _Reconciling:
                 what = f"what the run of version {item.version} logged is gone from MLflow"
                 self.findings.append(Finding("deleted", what, why=why))
                 continue
+            if not item.old:
+                self._published(item, wanted)
+                continue
             found = self._bytes(item.logged)
             if found != wanted.model_sha256:
                 what = f"{LOGGED} of version {item.version} has {found[:12] or 'no bytes'}"
                 what = f"{what}, the ledger says {wanted.model_sha256[:12]}"
                 self._found("edited", what, partial(self._put, item, wanted))
+
+    def kinds(self) -> None:
+        """Versions from before publications, whose model only Evergreen can ask."""
+        known = self._known()
+        old = [number for number, item in sorted(known.items()) if item.old and item.tag and not item.retired]
+        if old:
+            what = f"version {', '.join(map(str, old))} is of the old kind: it scores right in Evergreen alone"
+            self.findings.append(Finding("old", what, why=f"`evergreen republish {self.ledger.model}`"))
 
     def aliases(self) -> None:
         """`champion`, `previous` and `challenger`, as the ledger says."""
@@ -217,6 +229,27 @@ class _Reconciling:
         with scratch_folder(self.settings, "reconcile") as folder:
             file = self.registry.fetch(place, LOGGED, folder)
             return sha256_file(file) if file else ""
+
+    def _published(self, item: Seen, wanted: Champion | Previous) -> None:
+        """What is published of a version: as the gate asked it, or as it would be published today."""
+        with scratch_folder(self.settings, "reconcile") as folder:
+            try:
+                right = publication.of_run(self.settings, self.ledger, wanted.run, folder)
+            except IntegrityError as error:
+                what = f"what is published of version {item.version} cannot be compared"
+                self.findings.append(Finding("edited", what, why=error.line()))
+                return
+            differing = self.registry.differing(str(item.logged), right)
+        if differing:
+            what = f"{shorten(', '.join(differing))} of version {item.version} is not what the ledger says"
+            self._found("edited", what, partial(self._republish, item, wanted))
+
+    def _republish(self, item: Seen, wanted: Champion | Previous) -> None:
+        with scratch_folder(self.settings, "reconcile") as folder:
+            right = publication.of_run(self.settings, self.ledger, wanted.run, folder)
+            if right.signature.model_sha256 != wanted.model_sha256:
+                raise _CannotError("the ledger's own bytes are not those that it names")
+            self.registry.put(str(item.model_id), right)
 
     def _put(self, item: Seen, wanted: Champion | Previous) -> None:
         """Put the ledger's bytes in the place of MLflow's."""

@@ -48,6 +48,9 @@ def main(ctx: StageContext) -> StageResult:
         shutil.rmtree(out)
     schema = ctx.path("out", "features", "schema.json")
     features, features_sha256 = read_schema(schema)
+    features = with_missing(
+        features, Rows(ctx.path("out", "features", "data"), ctx.params.span.train_start, ctx.params.span.test_end)
+    )
     trained = train(ctx.path("out", "features", "data"), features, ctx.params, ctx.progress)
     shas = {
         "trial": model_file.save(out / "trial.json", trained.trial.booster),
@@ -118,6 +121,12 @@ def read_types(path: Path) -> dict[str, dict[str, str]]:
             where=files.short(path),
             remedy="run the features stage",
         ) from None
+
+
+def with_missing(features: tuple[Feature, ...], rows: Rows) -> tuple[Feature, ...]:
+    """`features`, of which each says whether any of `rows` lacks it."""
+    nulls = rows.nulls([item.name for item in features])
+    return tuple(item.model_copy(update={"missing": item.name in nulls}) for item in features)
 
 
 def signature(

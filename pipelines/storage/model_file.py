@@ -24,10 +24,16 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Feature(Strict):
-    """One column of the feature table that the model reads."""
+    """One column of the feature table that the model reads.
+
+    `type` is what `features.py` gave it, and `missing` whether any row of the feature table lacked it; both are None in
+    signatures from before they were recorded.
+    """
 
     name: str
     kind: Literal["number", "category"]
+    type: Literal["text", "float", "integer", "boolean"] | None = None
+    missing: bool | None = None
 
     @property
     def xgboost_type(self) -> str:

@@ -70,6 +70,23 @@ def test_types_are_narrow(tiny_model, tmp_path):
     }  # fmt: skip
 
 
+def test_what_the_author_gave_a_feature_is_kept_whatever_the_table_makes_of_it(tiny_model, tmp_path):
+    write(
+        tiny_model,
+        """
+        return finish(orders.mutate(
+            wide=orders.row_id, small=orders.placed_at.hour().cast("uint8"),
+            far=orders.distance > 3, huge=orders.row_id.cast("uint64"), exact=orders.distance.cast("decimal(9, 2)"),
+        ), ["shop", "wide", "small", "far", "huge", "exact"])
+        """,
+    )
+    with connect(tmp_path / "scratch") as session:
+        frame = open_frame(session, params_of(tiny_model), files_of(tiny_model), tiny_model.folder / "features.py")
+    assert {item.name: item.type for item in frame.features} == {
+        "shop": "text", "wide": "integer", "small": "integer", "far": "boolean", "huge": "float", "exact": "float"
+    }  # fmt: skip
+
+
 def test_one_day_is_the_same_alone_as_in_the_window(tiny_model, tmp_path):
     day = tiny_model.day(30)
     whole = table(tiny_model, tmp_path, label=False)
