@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-import yaml
-
+from pipelines.config import plain_yaml
 from pipelines.errors import shorten
 
 
@@ -26,8 +25,7 @@ def literal(value: Any) -> str:
 
 def flow(value: Any) -> str:
     """`value` as YAML on one line, quoted where YAML would read something else."""
-    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, sort_keys=False, width=10**9)
-    return text.removesuffix("\n").removesuffix("\n...")
+    return plain_yaml.flow(value)
 
 
 def flat_text(text: str, limit: int = 60) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from pipelines.config.strict import Strict, bare_on
+from pipelines.config.strict import Strict
 
 
 class AlertKind(StrEnum):
@@ -44,8 +44,3 @@ class Alerts(Strict):
 
     urls_secret: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")] | None = None
     on: Annotated[tuple[_Kind, ...], Field(strict=False)] = _USUAL
-
-    @model_validator(mode="before")
-    @classmethod
-    def _bare_on(cls, value: Any) -> Any:
-        return bare_on(value)

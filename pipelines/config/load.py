@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from pipelines.errors import ConfigError, shorten
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
+# Octal to YAML 1.1, decimal to YAML 1.2; an author may mean either, or text.
+_TWO_NUMBERS = re.compile(r"[-+]?0[0-9_]*[1-9][0-9_]*\Z", re.ASCII)
 FOLDER_FILES = ("model.yaml", "features.py", "expectations.yaml")
 
 _PLAIN_TAGS = frozenset(
@@ -55,7 +58,7 @@ class Document:
         return ConfigError(
             f"{key}:{value} {said[:1].lower()}{said[1:]}{more}",
             where=f"{_short(self.path)} line {self.lines.get(known, 1)}",
-            remedy="see docs/model-reference.md",
+            remedy=_remedy(first["type"], first["input"]),
         )
 
 
@@ -156,6 +159,8 @@ def _walk(node: yaml.Node, at: Location, lines: dict[Location, int], path: Path)
         raise ConfigError(
             f"tag {shorten(node.tag)} is not allowed", where=f"{_short(path)} line {line}", remedy="use plain values"
         )
+    if isinstance(node, yaml.ScalarNode):
+        _plain_scalar(node, f"{_short(path)} line {line}")
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             _walk(item, (*at, index), lines, path)
@@ -168,7 +173,27 @@ def _walk(node: yaml.Node, at: Location, lines: dict[Location, int], path: Path)
                     where=f"{_short(path)} line {key.start_mark.line + 1}",
                 )
             lines[where] = key.start_mark.line + 1
+            if isinstance(key, yaml.ScalarNode):
+                _plain_scalar(key, f"{_short(path)} line {key.start_mark.line + 1}")
             _walk(item, where, lines, path)
+
+
+def _plain_scalar(node: yaml.ScalarNode, where: str) -> None:
+    """Refuse what two readers of YAML would take for two things, and the one sign that DVC's writer does not keep."""
+    if not node.style and _TWO_NUMBERS.match(node.value):
+        raise ConfigError(
+            f"{shorten(node.value)} is octal to some readers of YAML",
+            where=where,
+            remedy=f"write it without the leading 0, or '{shorten(node.value)}' if it is text",
+        )
+    if "\x85" in node.value:
+        raise ConfigError("holds the sign U+0085, which DVC does not keep", where=where, remedy="leave it out")
+
+
+def _remedy(kind: str, value: object) -> str:
+    if kind == "string_type" and not isinstance(value, dict | list):
+        return "write it in quotes where it is meant as text"
+    return "see docs/model-reference.md"
 
 
 def _short(path: Path) -> str:

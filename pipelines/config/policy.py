@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from pipelines.config.strict import Count, Day, Days, Strict, bare_on
+from pipelines.config.strict import Count, Day, Days, Strict, Truth
 
 
 class BugKind(StrEnum):
@@ -80,11 +80,11 @@ class PerformanceRule(Strict):
     metric: Metric | None = None
     than: Literal["test", "expected", "baseline"] = "test"
     worse_by: Threshold = 0.02
-    relative: bool = False
+    relative: Truth = False
     over_days: Annotated[int, Field(ge=1, le=60)] = 7
     min_days: Annotated[int, Field(ge=1, le=60)] = 3
     min_rows: Annotated[int, Field(ge=1, le=10**12)] = 200
-    add_up: bool = False
+    add_up: Truth = False
     allowance: Annotated[float, Field(ge=0, le=1e9)] = 0.0
 
     @model_validator(mode="after")
@@ -190,13 +190,8 @@ class Unsettled(Strict):
 class DataBug(Strict):
     """Whether a look of broken data stops a retraining, and which looks do not count."""
 
-    on: bool = True
+    on: Truth = True
     ignore: Annotated[tuple[Annotated[BugKind, Field(strict=False)], ...], Field(strict=False)] = ()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _bare_on(cls, value: Any) -> Any:
-        return bare_on(value)
 
 
 # Found by replay on the first half of 2013 and kept for good on the second: see docs/decisions.

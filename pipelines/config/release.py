@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from pipelines.config.strict import Days, Strict
 
-# YAML reads a bare `on` as true and a bare `off` as false.
+# `true` and `false` mean the same.
 Switch = Annotated[
     Literal["on", "off"],
     BeforeValidator(lambda value: {True: "on", False: "off"}[value] if isinstance(value, bool) else value),

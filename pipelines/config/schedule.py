@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from pipelines.config.strict import Day, Strict, Zone
+from pipelines.config.strict import Day, Strict, Truth, Zone
 
 _DAILY = re.compile(r"([0-5]?[0-9]) ([01]?[0-9]|2[0-3]) \* \* \*\Z", re.ASCII)
 
@@ -31,7 +31,7 @@ class Schedule(Strict):
     time_zone: Zone = "UTC"
     wait_hours: Annotated[int, Field(ge=0, le=168)] = 6
     late_days: Annotated[int, Field(ge=0, le=366)] = 7
-    catchup: bool = False
+    catchup: Truth = False
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

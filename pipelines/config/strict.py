@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import date
 from functools import cache
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from pipelines.config import names
 
 MAX_SHARE = 1.0
+_NO_NAME = frozenset({"Cc", "Cs", "Zl", "Zp"})  # controls, halves of a sign, ends of lines and paragraphs
 
 
 class Strict(BaseModel):
@@ -30,16 +32,22 @@ def _zone(text: str) -> str:
     return ZoneInfo(text).key
 
 
-def bare_on(value: Any) -> Any:
-    """`value`, a mapping from YAML, with the key `on` as it was written: YAML takes it, bare, for `true`."""
-    if isinstance(value, dict) and True in value and "on" not in value:
-        return {"on" if key is True else key: item for key, item in value.items()}
-    return value
+def _truth(value: Any) -> Any:
+    """`value`, with the words that are true and false to YAML 1.1 and texts to YAML 1.2 as what they mean."""
+    return _TRUTHS.get(value.lower(), value) if isinstance(value, str) else value
 
 
+def _column(text: str) -> str:
+    if any(unicodedata.category(sign) in _NO_NAME for sign in text):
+        raise ValueError("a column's name holds no control characters")
+    return text
+
+
+_TRUTHS = {"yes": True, "on": True, "no": False, "off": False}
+Truth = Annotated[bool, BeforeValidator(_truth)]
 Days = Annotated[int, Field(ge=1, le=3660)]
 Count = Annotated[int, Field(ge=0, le=10**12)]
 Share = Annotated[float, Field(ge=0, le=MAX_SHARE)]
-Column = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_ .-]*$")]
+Column = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_column)]
 Day = Annotated[date, Field(ge=names.EARLIEST, lt=names.LATEST, strict=False)]
 Zone = Annotated[str, AfterValidator(_zone)]

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from pipelines.config import names
+from pipelines.config import names, plain_yaml
 from pipelines.config.load import FOLDER_FILES, MAX_BYTES
 from pipelines.config.params import RunParams
 from pipelines.config.settings import PROJECT, Settings
@@ -195,7 +193,7 @@ def _files(
     key = recipe_key(params, window, code_json, model_files)
     return {
         **server.first_files(ledger.model, settings.dvc_remote),
-        "params.yaml": yaml.safe_dump(params.model_dump(mode="json"), sort_keys=True).encode(),
+        "params.yaml": plain_yaml.dump(params.model_dump(mode="json")).encode(),
         "dvc.yaml": (project / "dvc.yaml").read_bytes(),
         "code.json": json_bytes(code_json),
         "window.json": json_bytes(window),

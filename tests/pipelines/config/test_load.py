@@ -31,7 +31,7 @@ from pipelines.errors import ConfigError
         ("promotion: auto", "promotion: auto\npolicy: {drift: {threshold: high}}", "policy.drift.threshold"),
         ("promotion: auto", "promotion: auto\npolicy: {combine: {at_least: 9}}", "policy.combine"),
         ("promotion: auto", "promotion: auto\npolicy: {quiet: [{from: 2024-02-02, to: 2024-02-01}]}", "before from"),
-        ("promotion: auto", "promotion: auto\nmonitoring: {shadow: on}", "monitoring.shadow: True"),
+        ("promotion: auto", "promotion: auto\nmonitoring: {shadow: on}", "monitoring.shadow: 'on'"),
         ("promotion: auto", "promotion: auto\nalerts: {urls_secret: ../ledger}", "alerts.urls_secret: '../ledger'"),
         ("promotion: auto", "promotion: auto\nalerts: {on: [everything]}", "alerts.on.0: 'everything'"),
         ("{start: 2024-01-01", "{cron: '0 6 * * 1', start: 2024-01-01", "a night is once a day"),
