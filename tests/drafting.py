@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.authoring.new import Report, draft
+from pipelines.authoring.source import Request
 from pipelines.config.load import load_model
 from pipelines.config.model import Model, Task
 from pipelines.config.params import RunParams
@@ -101,10 +102,18 @@ def write(data: pa.Table, path: Path) -> Path:
 
 
 def drafted(
-    settings: Settings, data: pa.Table, path: Path, *, name: str = "draft", label: str = "y", time: str = "at"
+    settings: Settings,
+    data: pa.Table,
+    path: Path,
+    *,
+    name: str = "draft",
+    label: str = "y",
+    time: str = "at",
+    time_format: str = "",
+    task: Task | None = None,
 ) -> tuple[Report, Model]:
     """The report on a draft from `data`, and the model as the framework reads it."""
-    report = draft(settings, name, write(data, path), label, time, lambda _: None)
+    report = draft(settings, name, Request(write(data, path), label, time, time_format), lambda _: None, task)
     return report, load_model(settings.models / name)
 
 

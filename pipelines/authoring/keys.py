@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from pipelines.authoring.columns import Column, looks_like_id
+from pipelines.authoring.columns import Column
 from pipelines.authoring.source import Events
+from pipelines.authoring.words import looks_like_id
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -61,7 +61,8 @@ def _mode(value: Any) -> Any:
 
 
 Modes = dict[Annotated[Family, Field(strict=False)], Annotated[Mode, Field(strict=False), BeforeValidator(_mode)]]
-Bound = Annotated[float, Field(ge=0, le=1e9)]
+MAX_BOUND = 1e38  # labels are 32-bit floats
+Bound = Annotated[float, Field(ge=0, le=MAX_BOUND)]
 
 
 class ChampionGate(Strict):
@@ -197,7 +198,7 @@ class Gates(Strict):
     floors: dict[str, float] = Field(default_factory=dict)
     ceilings: dict[str, float] = Field(default_factory=dict)
     champion: ChampionGate = ChampionGate()
-    agreement: Annotated[float, Field(gt=0, le=1e9)] = 0.05
+    agreement: Annotated[float, Field(gt=0, le=MAX_BOUND)] = 0.05
     baseline: BaselineGate = BaselineGate()
     slices: SlicesGate = SlicesGate()
     leakage: LeakageGate = LeakageGate()
