@@ -46,11 +46,13 @@ def publish(
     progress: Callable[[str], None] = lambda _: None,
     grids: Mapping[str, dict[str, Any]] | None = None,
     suppressed: bytes | None = None,
+    types: Mapping[str, Mapping[str, str]] | None = None,
 ) -> str:
     """Take `arrivals` in and return the head of `data` that holds them all.
 
     `grids`, by table, are kept with them where a table has none yet. `suppressed` is the list of erased rows by which
-    the arrivals were cleared (None: there was none).
+    the arrivals were cleared (None: there was none). `types`, by table, are the types of its columns that the arrivals
+    were brought to, as text: those of new columns are kept for later partitions.
 
     `revision`, `path` and `md5` of the partitions are filled in here: a partition seen for the first time is revision
     1, other bytes for a known one are the next revision, and the same bytes judged by the same suite with the same
@@ -58,14 +60,16 @@ def publish(
 
     Raises:
         IntegrityError: a file is not what its `sha256` says.
-        PassingFault: remote or ledger cannot be reached, or rows were erased meanwhile; nothing is published, repeating
-            it is safe.
+        PassingFault: remote or ledger cannot be reached, or rows were erased or other types settled meanwhile; nothing
+            is published, repeating it is safe.
     """
     for arrival in arrivals:
         _check(arrival)
     folder = settings.workspaces / ledger.model / "data"
     with locked(folder.with_suffix(".lock"), what="the ledger's data", seconds=600):
-        return _Publication(settings, ledger, folder, arrivals, message, progress, grids or {}, suppressed).run()
+        return _Publication(
+            settings, ledger, folder, arrivals, message, progress, grids or {}, suppressed, types or {}
+        ).run()
 
 
 class _Publication:
@@ -79,10 +83,11 @@ class _Publication:
         progress: Callable[[str], None],
         grids: Mapping[str, dict[str, Any]],
         suppressed: bytes | None,
+        types: Mapping[str, Mapping[str, str]],
     ) -> None:
         self._settings, self._ledger, self._folder = settings, ledger, folder
         self._arrivals, self._message, self._progress, self._grids = arrivals, message, progress, grids
-        self._suppressed = suppressed
+        self._suppressed, self._types = suppressed, types
         self._md5: dict[Path, str] = {}
         self._new: dict[str, Path] = {}
         self._store: Store | None = None
@@ -122,6 +127,7 @@ class _Publication:
         changes |= self._profiles(head, fresh)
         known = load_grids(self._ledger, self._grids, head)
         changes |= {_grid_path(table): json_bytes(grid) for table, grid in self._grids.items() if table not in known}
+        changes |= self._new_types(head)
         with_bytes = sorted({(item.table, item.month) for item, _ in fresh if item.md5 in self._new})
         if with_bytes:
             changes |= self._bytes(manifest, with_bytes)
@@ -142,6 +148,20 @@ class _Publication:
         placed = replace(item, revision=revision, path=kept, md5=md5)
         manifest.put(placed)
         return placed, arrival
+
+    def _new_types(self, head: str) -> dict[str, bytes | None]:
+        """The types of columns that have none yet; those that another process settled otherwise undo our work."""
+        known = load_types(self._ledger, self._types, head)
+        changes: dict[str, bytes | None] = {}
+        for table, ours in self._types.items():
+            theirs = known.get(table, {})
+            if any(theirs[name] != kind for name, kind in ours.items() if name in theirs):
+                raise PassingFault(
+                    "column types were settled meanwhile", where=_types_path(table), remedy="ingest again"
+                )
+            if ours.keys() - theirs.keys():
+                changes[_types_path(table)] = json_bytes({"format": 1, "columns": {**ours, **theirs}})
+        return changes
 
     def _hash(self, file: Path, item: Partition) -> str:
         if file not in self._md5:
@@ -190,6 +210,16 @@ def load_grids(ledger: Ledger, tables: Iterable[str], commit: str | None = None)
     return {table: json.loads(content) for table in names if (content := found[at, _grid_path(table)])}
 
 
+def load_types(ledger: Ledger, tables: Iterable[str], commit: str | None = None) -> dict[str, dict[str, str]]:
+    """Table to the types of its columns, as text, that its partitions are brought to; as `load_grids` does."""
+    at = commit or ledger.head("data")
+    if at is None:
+        return {}
+    names = list(tables)
+    found = ledger.read_many((at, _types_path(table)) for table in names)
+    return {table: json.loads(content)["columns"] for table in names if (content := found[at, _types_path(table)])}
+
+
 def load_profiles(ledger: Ledger, partitions: Iterable[Partition], commit: str | None = None) -> list[dict[str, Any]]:
     """The profiles of `partitions` at `commit` (default: the head of `data`), in their order, where there are any."""
     at = commit or ledger.head("data")
@@ -206,6 +236,10 @@ def load_profiles(ledger: Ledger, partitions: Iterable[Partition], commit: str |
 
 def _grid_path(table: str) -> str:
     return f"grids/{table}.json"
+
+
+def _types_path(table: str) -> str:
+    return f"types/{table}.json"
 
 
 def _check(arrival: Arrival) -> None:

@@ -20,7 +20,11 @@ Verdict = Literal["accepted", "quarantined"]
 
 @dataclass(frozen=True)
 class Partition:
-    """One revision of one day (or the whole) of a table. `path` is empty where no bytes were taken in."""
+    """One revision of one day (or the whole) of a table. `path` is empty where no bytes were taken in.
+
+    `sha256` is that of the bytes taken in. Where columns had to be brought to their types first, these are not the
+    bytes that came: `delivered` is the sha256 of those then, else it is empty.
+    """
 
     table: str
     partition: str
@@ -36,6 +40,12 @@ class Partition:
     suite: str
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    delivered: str = ""
+
+    @property
+    def came_as(self) -> str:
+        """The sha256 of the bytes that came."""
+        return self.delivered or self.sha256
 
     @property
     def accepted(self) -> bool:
@@ -49,13 +59,16 @@ class Partition:
 
     def to_dict(self) -> dict[str, Any]:
         """Its plain JSON form."""
-        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
+        value: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        if not self.delivered:
+            del value["delivered"]
+        return value
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> Self:
         """The partition `to_dict` gave; raises IntegrityError for anything else, whatever is in it."""
         try:
-            if set(value) != {field.name for field in fields(cls)} or value["verdict"] not in (
+            if set(value) | {"delivered"} != {field.name for field in fields(cls)} or value["verdict"] not in (
                 "accepted",
                 "quarantined",
             ):

@@ -17,12 +17,14 @@ from pipelines.databug.twins import find_twins, with_twins
 from pipelines.drift.grid import Grid, make_grid
 from pipelines.drift.profile import Profile, profile
 from pipelines.drift.thinning import thinned
-from pipelines.errors import DataError
+from pipelines.errors import DataError, EvergreenError
 from pipelines.ledger.data import Arrival, Manifest, Partition
 from pipelines.ledger.suppression import Suppression
 from pipelines.night.report import Fate, Outcome
+from pipelines.quality.conform import Conformed, voted_types
+from pipelines.quality.findings import sentences
 from pipelines.quality.suite import Suite
-from pipelines.quality.verdict import Verdict, judge_many
+from pipelines.quality.verdict import Verdict, cannot_be_judged, conformed, judge_many
 from pipelines.storage import parquet
 from pipelines.storage.erasing import held, write_without
 from pipelines.storage.files import sha256_file
@@ -42,6 +44,8 @@ class Inspector:
 
     A table that has none of `grids` yet gets one of the first accepted partitions that are examined together. Rows
     that were `erased` are taken out before anything looks at a copy: what is known and judged is without them.
+    Columns are brought to the `types` of earlier partitions; those of new columns are added. What a library raises over
+    one partition is a reason to quarantine that one.
     """
 
     model: Model
@@ -52,6 +56,7 @@ class Inspector:
     progress: Callable[[str], None]
     grids: dict[str, Grid]
     erased: Suppression
+    types: dict[str, dict[str, pa.DataType]] = field(default_factory=dict)
     outcomes: list[Outcome] = field(default_factory=list)
 
     def examine(self, table: str, partitions: Sequence[str]) -> list[Arrival]:
@@ -104,8 +109,13 @@ class Inspector:
             return unchanged if known else Outcome(table, partition, Fate.MISSING)
         except PartitionRefused as error:
             return Outcome(table, partition, Fate.REFUSED, reasons=(error.line(),))
+        except EvergreenError:
+            raise
+        except Exception as error:
+            # Nobody knows whether rows that were erased are in it.
+            return Outcome(table, partition, Fate.REFUSED, reasons=(cannot_be_judged(error).sentence,))
         hashes = (self.suite.hash(table), self._unreadable(table))
-        if known and known.sha256 == fetched.sha256 and known.suite in hashes:
+        if known and known.came_as == fetched.sha256 and known.suite in hashes:
             target.unlink()
             return unchanged
         return fetched
@@ -134,24 +144,36 @@ class Inspector:
 
     def _judged(self, table: str, run: Sequence[tuple[str, Fetched]], history: Sequence[int]) -> list[Arrival]:
         cases: list[Arrival] = []
-        heard: list[Arrival] = []
+        heard: list[tuple[Arrival, Conformed]] = []
+        types = {**voted_types(_schemas(run)), **self.types.get(table, {})}
 
-        def readable() -> Iterator[tuple[date | None, pa.Table]]:
+        def readable() -> Iterator[tuple[date | None, pa.Table | Conformed]]:
             for partition, fetched in run:
-                case, data = self._open(table, partition, fetched)
+                case, data = self._open(table, partition, fetched, types)
                 cases.append(case)
                 if data is not None:
-                    heard.append(case)
+                    heard.append((case, data))
                     yield None if partition == names.STATIC else date.fromisoformat(partition), data
 
         span = run[0][0] if len(run) == 1 else f"{len(run)} partitions, {run[0][0]} to {run[-1][0]}"
         self.progress(f"{table}: judging {span}")
         verdicts = list(judge_many(self.suite, table, readable(), self.model, history))
-        for case, verdict in zip(heard, verdicts, strict=True):
+        for (case, data), verdict in zip(heard, verdicts, strict=True):
             _decide(case, verdict)
+            if verdict.accepted:
+                self._settle(table, data)
         if table not in self.grids:
             self._begin_grid(table, [(case, case.file) for case in cases if case.file])
         return cases
+
+    def _settle(self, table: str, data: Conformed) -> None:
+        """Keep the types of the columns of an accepted partition for later ones."""
+        import pyarrow as pa
+
+        known = self.types.setdefault(table, {})
+        for item in data.table.schema:
+            if item.name not in data.misfits and not pa.types.is_null(item.type):
+                known.setdefault(item.name, item.type)
 
     def _begin_grid(self, table: str, accepted: Sequence[tuple[Arrival, Path]]) -> None:
         """Make the grid of `table` of these partitions, spread over all of them, and count them by it."""
@@ -174,7 +196,9 @@ class Inspector:
     def _read(self, path: Path) -> pa.Table:
         return parquet.load(path, self.model.validation)[1]
 
-    def _open(self, table: str, partition: str, fetched: Fetched) -> tuple[Arrival, pa.Table | None]:
+    def _open(
+        self, table: str, partition: str, fetched: Fetched, types: Mapping[str, pa.DataType]
+    ) -> tuple[Arrival, Conformed | None]:
         item = Partition(
             table=table,
             partition=partition,
@@ -192,19 +216,51 @@ class Inspector:
         try:
             if not fetched.whole:
                 parquet.check_bytes(fetched.bytes, self.model.validation, fetched.source)
-            data = parquet.load(fetched.path, self.model.validation)[1]
+            raw = parquet.load(fetched.path, self.model.validation)[1]
+            item = replace(item, rows=raw.num_rows)
+            data = conformed(self.suite, table, raw, types)
+            found = self._profile(table, data.table)
+            if data.usable and data.table is not raw:
+                item = _rewritten(item, fetched.path, data.table)
         except DataError as error:
             # Without its place: that is a temporary name, and the same bytes must give the same reason.
-            reason = "; ".join(text for text in (error.what, error.remedy) if text)
-            return Arrival(replace(item, verdict="quarantined", suite=self._unreadable(table), reasons=(reason,))), None
-        return Arrival(replace(item, rows=data.num_rows), fetched.path, self._profile(table, data)), data
+            return self._unusable(item, "; ".join(text for text in (error.what, error.remedy) if text)), None
+        except EvergreenError:
+            raise
+        except Exception as error:
+            (reason,) = sentences([cannot_be_judged(error)], "critical")
+            return self._unusable(item, reason), None
+        return Arrival(item, fetched.path, found), data
+
+    def _unusable(self, item: Partition, reason: str) -> Arrival:
+        return Arrival(replace(item, verdict="quarantined", suite=self._unreadable(item.table), reasons=(reason,)))
+
+
+def _schemas(run: Sequence[tuple[str, Fetched]]) -> Iterator[pa.Schema]:
+    """The schemas of the files whose footers can be read: of the others the verdict will speak."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for _, fetched in run:
+        try:
+            yield pq.read_schema(fetched.path)
+        except (OSError, pa.ArrowException, UnicodeDecodeError):
+            continue
+
+
+def _rewritten(item: Partition, path: Path, table: pa.Table) -> Partition:
+    """`item` with the bytes of `table`, put in the place of those that came."""
+    parquet.write_table(path, table.combine_chunks(), durable=False)
+    return replace(item, sha256=sha256_file(path), bytes=path.stat().st_size, delivered=item.sha256)
 
 
 def _decide(case: Arrival, verdict: Verdict) -> None:
     word: Literal["accepted", "quarantined"] = "accepted" if verdict.accepted else "quarantined"
-    case.partition = replace(case.partition, verdict=word, reasons=verdict.reasons, warnings=verdict.warnings)
+    item = replace(case.partition, verdict=word, reasons=verdict.reasons, warnings=verdict.warnings)
+    case.partition = item
     if not verdict.accepted:
-        case.file = None
+        # None of it is taken in: what is known of it are the bytes that came.
+        case.partition, case.file = replace(item, sha256=item.came_as, delivered=""), None
 
 
 def _history(accepted: Mapping[str, int], partition: str) -> list[int]:

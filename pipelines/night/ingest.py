@@ -21,6 +21,7 @@ from pipelines.ledger.months import months_between
 from pipelines.ledger.suppression import Suppression
 from pipelines.night.arrivals import HISTORY, Inspector
 from pipelines.night.report import Fate, IngestReport, Outcome
+from pipelines.night.settled import settled_types
 from pipelines.quality.suite import Suite
 from pipelines.storage.lake import Source
 
@@ -52,16 +53,19 @@ def ingest(
     months = _months(first, last)
     manifest = load_manifest(ledger, months=months)
     grids = {table: Grid.from_json(grid) for table, grid in load_grids(ledger, model.tables).items()}
+    types = settled_types(settings, ledger, model.tables, manifest)
     for batch in _batches(model, days):
         with _scratch(settings) as copies:
             erased = Suppression.load(ledger)
-            inspector = Inspector(model, suite, source, manifest, Path(copies), progress, grids, erased)
+            inspector = Inspector(model, suite, source, manifest, Path(copies), progress, grids, erased, types)
             arrivals = [arrival for table, wanted in batch for arrival in inspector.examine(table, wanted)]
             outcomes += inspector.outcomes
             if arrivals:
                 progress(f"publishing {len(arrivals)} partitions")
                 made = {table: grid.to_json() for table, grid in grids.items()}
-                publish(settings, ledger, arrivals, _message(model_name, arrivals), progress, made, erased.content)
+                settled = {table: {name: str(kind) for name, kind in kinds.items()} for table, kinds in types.items()}
+                message = _message(model_name, arrivals)
+                publish(settings, ledger, arrivals, message, progress, made, erased.content, settled)
                 manifest = load_manifest(ledger, months=months)
                 outcomes += [_outcome(arrival, manifest) for arrival in arrivals]
     seconds = round(time.monotonic() - started, 2)

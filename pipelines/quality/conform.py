@@ -26,11 +26,21 @@ _TYPE_RULES = {"ExpectColumnValuesToBeOfType": "type_", "ExpectColumnValuesToBeI
 
 @dataclass(frozen=True)
 class Conformed:
-    """`table` holds every column that can be kept, in its type; of `misfits` it is another than the one wanted."""
+    """`raw` is what came; `table` holds every column that can be kept, in its type: of `misfits` not the one wanted.
 
+    Of the misfits that are `told`, the findings say why.
+    """
+
+    raw: pa.Table
     table: pa.Table
     findings: tuple[Finding, ...] = ()
     misfits: frozenset[str] = field(default_factory=frozenset)
+    told: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def usable(self) -> bool:
+        """Whether nothing here speaks against the partition."""
+        return not any(finding.severity == "critical" for finding in self.findings)
 
 
 def declared_types(rules: Iterable[Rule]) -> dict[str, pa.DataType]:
@@ -83,7 +93,7 @@ def conform(data: pa.Table, declared: Types, established: Types, named: Mentions
     """
     findings: list[Finding] = list(_clashes(data.column_names, named))
     columns: dict[str, pa.ChunkedArray] = {}
-    misfits: set[str] = set()
+    misfits, explained = set[str](), set[str]()
     for name, column in zip(data.column_names, data.columns, strict=True):
         told = critical if name in named else warning
         if folded(name) in ENGINE_NAMES:
@@ -91,6 +101,7 @@ def conform(data: pa.Table, declared: Types, established: Types, named: Mentions
             continue
         kept, problem = _kept(name, column, declared, established)
         if problem is not None and not (problem.by_kind and name in declared):
+            explained.add(name)
             findings.append(told(f"{shorten(name)}: {problem.sentence}{_source(name, declared, established)}"))
         if problem is not None:
             misfits.add(name)
@@ -98,7 +109,7 @@ def conform(data: pa.Table, declared: Types, established: Types, named: Mentions
             columns[name] = kept
         elif problem is None or (problem.by_kind and name in declared):
             findings.append(told(f"{shorten(name)}: type {shorten(str(column.type))} cannot be kept{_left(told)}"))
-    return Conformed(_table(data, columns), tuple(findings), frozenset(misfits))
+    return Conformed(data, _table(data, columns), tuple(findings), frozenset(misfits), frozenset(explained))
 
 
 def _table(data: pa.Table, columns: Mapping[str, pa.ChunkedArray]) -> pa.Table:

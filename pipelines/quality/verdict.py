@@ -63,7 +63,7 @@ def judge(
 def judge_many(
     suite: Suite,
     table: str,
-    partitions: Iterable[tuple[date | None, pa.Table]],
+    partitions: Iterable[tuple[date | None, pa.Table | Conformed]],
     model: Model,
     history: Sequence[int] = (),
     types: Mapping[str, pa.DataType] | None = None,
@@ -76,6 +76,11 @@ def judge_many(
     court = _Court(suite, table, model, list(history), types or {})
     for chunk in _chunks(court, partitions):
         yield from court.decide(chunk)
+
+
+def conformed(suite: Suite, table: str, data: pa.Table, types: Mapping[str, pa.DataType]) -> Conformed:
+    """`data`, a partition of `table`, in the types that its columns are kept in; `types` are those of earlier ones."""
+    return conform(data, declared_types(suite.of(table)), types, suite.named(table))
 
 
 @dataclass
@@ -102,26 +107,26 @@ class _Court:
     def rules(self) -> tuple[Rule, ...]:
         return self.suite.of(self.table)
 
-    def open(self, data: pa.Table, day: date | None) -> _Case:
+    def open(self, data: pa.Table | Conformed, day: date | None) -> _Case:
         """The framework's findings. Wrong columns or unreadable text end the hearing: the rest needs them."""
-        case = _Case(data, judge_doubled(data.schema))
+        raw = data.raw if isinstance(data, Conformed) else data
+        case = _Case(raw, judge_doubled(raw.schema))
         if case.hopeless:
             return case
         try:
-            case = self._opened(data, day)
+            case = self._opened(data if isinstance(data, Conformed) else self._conformed(data), day)
         except EvergreenError:
             raise
         except Exception as error:
-            case.findings.append(_cannot(error))
+            case.findings.append(cannot_be_judged(error))
         return case
 
-    def _opened(self, data: pa.Table, day: date | None) -> _Case:
+    def _opened(self, conformed: Conformed, day: date | None) -> _Case:
         config = self.model.tables[self.table]
-        conformed = self.conformed(data)
         case = _Case(conformed.table, list(conformed.findings))
-        if not case.hopeless:
-            schema = conformed.table.schema
-            case.findings += judge_schema(config, self.rules, schema, conformed.misfits) or judge_text(conformed.table)
+        # A column that cannot be kept is not missing all the same.
+        schema = conformed.table.schema if conformed.usable else conformed.raw.schema
+        case.findings += judge_schema(config, self.rules, schema, conformed.told) or judge_text(conformed.table)
         if case.hopeless:
             return case
         decided = frozenset(
@@ -130,15 +135,14 @@ class _Court:
         wanted = declared_columns(config, self.rules)
         named = self.suite.named(self.table)
         case.findings += judge_values(config, wanted, decided, conformed.table, day, named)
-        case.findings += judge_rounded(config.key, named, data, conformed.table)
+        case.findings += judge_rounded(config.key, named, conformed.raw, conformed.table)
         if self.table == self.model.events and conformed.table.num_rows:
             self._session = self._session or connect()
             case.findings += judge_label(self._session, self.model, conformed.table)
         return case
 
-    def conformed(self, data: pa.Table) -> Conformed:
-        """`data` in the types that its columns are kept in."""
-        return conform(data, declared_types(self.rules), self.types, self.suite.named(self.table))
+    def _conformed(self, data: pa.Table) -> Conformed:
+        return conformed(self.suite, self.table, data, self.types)
 
     def decide(self, cases: list[_Case]) -> Iterator[Verdict]:
         """Verdicts for cases of one schema; those that failed the framework are not shown to Great Expectations."""
@@ -160,7 +164,7 @@ class _Court:
             raise
         except Exception as error:
             if len(cases) == 1:
-                cases[0].findings.append(_cannot(error))
+                cases[0].findings.append(cannot_be_judged(error))
                 return
             for case in cases:
                 self._ask(expectations, [case])
@@ -177,16 +181,17 @@ class _Court:
         return Verdict(not reasons, reasons, sentences(case.findings, "warning"))
 
 
-def _cannot(error: Exception) -> Finding:
+def cannot_be_judged(error: Exception) -> Finding:
+    """What is said of a partition over which a library stumbled."""
     return critical(f"cannot be judged: {type(error).__name__}: {shorten(' '.join(str(error).split()), 160)}")
 
 
-def _chunks(court: _Court, partitions: Iterable[tuple[date | None, pa.Table]]) -> Iterator[list[_Case]]:
+def _chunks(court: _Court, partitions: Iterable[tuple[date | None, pa.Table | Conformed]]) -> Iterator[list[_Case]]:
     """Cases in order, cut where the schema changes or enough rows are together."""
     chunk: list[_Case] = []
     for day, data in partitions:
-        full = sum(case.data.num_rows for case in chunk) + data.num_rows > CHUNK_ROWS
         case = court.open(data, day)
+        full = sum(item.data.num_rows for item in chunk) + case.data.num_rows > CHUNK_ROWS
         if chunk and (full or not chunk[0].data.schema.equals(case.data.schema)):
             yield chunk
             chunk = []

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MAX_COLUMNS = 2000
 BATCH_ROWS = 1 << 16
+DELTA_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -118,20 +119,50 @@ def _open(path: Path) -> Iterator[pq.ParquetFile]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    options = {"page_checksum_verification": True, "coerce_int96_timestamp_unit": "us"}
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as probe:
-            text = [
-                column.name
-                for column in probe.schema_arrow
-                if pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
-            ]
+        with pq.ParquetFile(path, **options) as probe:
+            text = _dictionary_columns(probe)
         # Text stays a dictionary until its decoded size is known: 23 kB can say a megabyte of text a million times.
-        with pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=text) as file:
+        with pq.ParquetFile(path, read_dictionary=text, **options) as file:
             yield file
+    except NotImplementedError as error:  # of what Arrow cannot read
+        raise DataError(
+            f"written in a way that cannot be read here: {_reason(error)}",
+            where=short(path),
+            remedy="write it with pyarrow's, DuckDB's or Spark's defaults",
+        ) from None
     except (OSError, pa.ArrowException, UnicodeDecodeError, MemoryError) as error:
         raise DataError(
             f"damaged: {_reason(error)}", where=short(path), remedy="deliver it again; nothing of it was taken over"
         ) from None
+
+
+def _dictionary_columns(file: pq.ParquetFile) -> list[str]:
+    """Columns of text or bytes that can be read as dictionaries: all but those with delta-encoded pages."""
+    delta = set(_delta_columns(file))
+    return [column.name for column in file.schema_arrow if _is_text(column.type) and column.name not in delta]
+
+
+def _delta_columns(file: pq.ParquetFile) -> dict[str, int]:
+    """Columns of text or bytes with delta-encoded pages, and the bytes of their largest chunk."""
+    texts = {column.name for column in file.schema_arrow if _is_text(column.type)}
+    found: dict[str, int] = {}
+    for group in range(file.metadata.num_row_groups):
+        for place in range(file.metadata.num_columns):
+            chunk = file.metadata.row_group(group).column(place)
+            if chunk.path_in_schema in texts and any("DELTA" in name for name in chunk.encodings):
+                size = max(found.get(chunk.path_in_schema, 0), chunk.total_uncompressed_size)
+                found[chunk.path_in_schema] = size
+    return found
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    is_a = pa.types
+    texts = (is_a.is_string, is_a.is_large_string, is_a.is_string_view)
+    return any(test(kind) for test in (*texts, is_a.is_binary, is_a.is_large_binary, is_a.is_binary_view))
 
 
 def _check_footer(file: pq.ParquetFile, path: Path, caps: Validation) -> None:
@@ -168,6 +199,7 @@ def _read_capped(file: pq.ParquetFile, path: Path, caps: Validation) -> pa.Table
     """The whole table, read in batches so that a footer that lies is found out before memory is gone."""
     import pyarrow as pa
 
+    _check_delta(file, path, caps)
     batches, rows, size = [], 0, 0
     for batch in file.iter_batches(batch_size=BATCH_ROWS):
         rows += batch.num_rows
@@ -186,11 +218,24 @@ def _read_capped(file: pq.ParquetFile, path: Path, caps: Validation) -> pa.Table
     return pa.Table.from_batches(batches, file.schema_arrow).cast(plain)
 
 
+def _check_delta(file: pq.ParquetFile, path: Path, caps: Validation) -> None:
+    """Delta-encoded text, in which a few bytes can repeat a long value, is decoded few rows at a time and counted."""
+    import pyarrow.compute as pc
+
+    for name, chunk in _delta_columns(file).items():
+        # No value is longer than the chunk's bytes: what a batch decodes to is bounded before it is read.
+        rows = max(1, min(BATCH_ROWS, DELTA_BYTES // max(chunk, 1)))
+        size = 0
+        for batch in file.iter_batches(batch_size=rows, columns=[name]):
+            size += int(pc.sum(pc.binary_length(batch.column(0))).as_py() or 0)
+            _check_expanded(size, path, caps)
+
+
 def _decoded_bytes(column: pa.Array) -> int:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if not pa.types.is_dictionary(column.type):
+    if not pa.types.is_dictionary(column.type) or not _is_text(column.type.value_type):
         return int(column.nbytes)
     lengths = pc.take(pc.binary_length(column.dictionary), column.indices)
     return int(pc.sum(pc.cast(lengths, pa.int64())).as_py() or 0) + 4 * len(column)

@@ -44,8 +44,8 @@ def nan_label(data):
     return column(data, "delay", pa.array([np.nan] * 3 + data["delay"].to_pylist()[3:], pa.float64()))
 
 
-def as_integers(data):
-    return column(data, "distance", pc.cast(data["distance"], pa.int64(), safe=False))
+def as_dates(data):
+    return column(data, "distance", pc.cast(data["distance"], pa.int32(), safe=False).cast(pa.date32()))
 
 
 def one_class(data):
@@ -64,7 +64,7 @@ def mixed_zones(data):
 QUARANTINED = {
     "13 renamed": (lambda t: t.rename_columns({"delay": "delays"}), "column 'delay' is missing, but 'delays' is there"),
     "14 missing": (lambda t: t.drop_columns(["distance"]), "column 'distance' is missing; the file has order_id,"),
-    "18 wrong dtype": (as_integers, "distance: type int64 instead of float64"),
+    "18 wrong dtype": (as_dates, "distance: type date instead of float64"),
     "19 numbers as text": (numbers_as_text, "distance: type string instead of float64; numbers as text?"),
     "23 NaN label": (nan_label, "delay: 3 of 120 values are NaN and would become labels"),
     "24 infinite": (lambda t: some(t, "distance", float("inf")), "distance: 3 of 120 values are infinite"),
