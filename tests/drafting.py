@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipelines.authoring.new import Report, draft
@@ -64,7 +65,13 @@ def multiclass(random: np.random.Generator) -> pa.Table:
     data = columns(random)
     score = signal(data, random)
     data["label"] = pa.array(np.array(["it's bad", "fair", "good"])[np.digitize(score, [-0.6, 0.6])].tolist())
-    data["at"] = data["at"].cast(pa.timestamp("ms", tz="Europe/Berlin"))
+    # The same clock an hour to the east: the days are the same, of another zone.
+    an_hour = pa.scalar(3_600_000_000, pa.duration("us"))
+    data["at"] = (
+        pc.subtract(data["at"], an_hour)
+        .cast(pa.timestamp("us", tz="Europe/Berlin"))
+        .cast(pa.timestamp("ms", tz="Europe/Berlin"), safe=False)
+    )
     return pa.table(data)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 MAX_CATEGORIES = 1000
 ROWS_A_CATEGORY = 10
 SMALL_SET = 20
-DAY = "_day"
+DAY = "\x01day"  # the day of every row: no column that a draft has may be called so
+# Names that the draft gives to the label's past.
+_DRAFTED = re.compile(r"(rate|mean|count|share_.*)_.+_\d+d", re.IGNORECASE)
 
 
 class Use(StrEnum):
@@ -75,7 +78,7 @@ def _worst_nulls(session: duckdb.DuckDBPyConnection, names: list[str]) -> dict[s
     """Per column the share of nulls on the worst day, and the share of days on which all is null."""
     shares = ", ".join(f"1 - count({quoted(name)}) / count(*) AS {quoted(name)}" for name in names)
     sums = ", ".join(f"max({quoted(name)}), avg(({quoted(name)} = 1)::INT)" for name in names)
-    query = f"SELECT {sums} FROM (SELECT {shares} FROM events GROUP BY {DAY})"  # noqa: S608
+    query = f"SELECT {sums} FROM (SELECT {shares} FROM events GROUP BY {quoted(DAY)})"  # noqa: S608
     row = session.execute(query).fetchone() or ()
     return {name: (float(row[2 * place]), float(row[2 * place + 1])) for place, name in enumerate(names)}
 
@@ -102,6 +105,7 @@ def _column(
     use, why = _use(session, name, kind, known, different) if not zoned else _since(session, name, events.zone)
     if use is not Use.NONE:
         why = _useless(use, known, different, worst[1]) or _too_large(facts["low"], facts["high"])
+        why = why or ("the draft calls a feature of its own so" if _DRAFTED.fullmatch(name) else "")
         use = Use.NONE if why else use
     return Column(use=use, why=why, **facts)
 
@@ -154,7 +158,7 @@ def _why_no_category(session: duckdb.DuckDBPyConnection, name: str, known: int, 
 def _since(session: duckdb.DuckDBPyConnection, name: str, zone: str = "") -> tuple[Use, str]:
     """A time is used when it was over, in every row, before the day of the event began."""
     moment = f"timezone({text(zone)}, {quoted(name)})" if zone else quoted(name)
-    query = f"SELECT count(*) FILTER (CAST({moment} AS DATE) >= {DAY}) FROM events"  # noqa: S608
+    query = f"SELECT count(*) FILTER (CAST({moment} AS DATE) >= {quoted(DAY)}) FROM events"  # noqa: S608
     late = (session.execute(query).fetchone() or (0,))[0]
     if late:
         return Use.NONE, f"in {late:,} rows a time on the event's day or after it"

@@ -140,7 +140,9 @@ def _main(draft: Draft) -> list[str]:
     """The categories by which the label's past is looked up: those that say most, with rows enough for a rate."""
     distinct = {column.name: column.distinct for column in draft.columns}
     weekly = draft.plan.rows_a_day * 7
-    fit = [n for n in draft.categories if distinct[n] <= MAX_GROUP_VALUES and distinct[n] * ROWS_A_GROUP_DAY <= weekly]
+    # The helpers' own columns begin with an underscore.
+    usable = [name for name in draft.categories if not name.startswith("_")]
+    fit = [n for n in usable if distinct[n] <= MAX_GROUP_VALUES and distinct[n] * ROWS_A_GROUP_DAY <= weekly]
     return fit[: 1 if draft.target.task is Task.MULTICLASS else MAX_GROUPS]
 
 

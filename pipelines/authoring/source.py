@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 MIN_DAYS = 20
 # The framework gives events columns of these names, and hides those that the file has.
 GIVEN = ("row_id", "event_date", "label", "known_at")
-# DuckDB has columns of its own by these names.
-_ENGINE = ("filename", "file_index", "file_row_number")
+# DuckDB has columns of its own by these names, and the helpers for features one.
+_ENGINE = ("filename", "file_index", "file_row_number", "_day")
 
 
 @dataclass(frozen=True)
