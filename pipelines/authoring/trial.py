@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -35,10 +35,12 @@ _BY_KIND = ("ExpectColumnValuesToBeOfType", "ExpectColumnValuesToBeInTypeList")
 
 @dataclass(frozen=True)
 class Trial:
-    """How many days were judged, and those that would be quarantined, in order, each with its first reason."""
+    """How many days were judged, and those that would be quarantined, in order, each with its first reason.
+
+    `loosened` are the rules, by expectation and column, that some day breaks and that were taken back for that.
+    """
 
     judged: int
-    days: int
     quarantined: tuple[tuple[date, str], ...] = ()
     loosened: tuple[tuple[str, str], ...] = ()
 
@@ -48,28 +50,22 @@ class Trial:
         if not self.quarantined:
             return ""
         (day, reason), count = self.quarantined[0], len(self.quarantined)
-        return (
-            f"{count:,} of {self.judged:,} days would be quarantined: {shorten(reason, 160)} on {day}"
-            f"{self._others(reason, count)}"
-        )
+        when = "" if day == date.min else f"on {day} " if count == 1 else f"from {day} to {self.quarantined[-1][0]} "
+        share = f"{count:,} of {self.judged:,} partitions would be quarantined"
+        return f"{share}, {when}for {shorten(reason, 160)}{self._more}"
 
-    def _others(self, reason: str, count: int) -> str:
-        if count == 1:
-            return ""
-        alike = sum(other.partition(":")[0] == reason.partition(":")[0] for _, other in self.quarantined)
-        return (
-            " and all the others"
-            if alike == count
-            else f", and {count - 1:,} more, the last on {self.quarantined[-1][0]}"
-        )
+    @property
+    def _more(self) -> str:
+        kinds = Counter(reason.partition(":")[0] for _, reason in self.quarantined)
+        return f" (and {len(kinds) - 1} other reasons)" if len(kinds) > 1 else ""
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What the author should know of it."""
-        mended = [
-            f"{expect} of {shorten(column, 40)} does not hold on every day: told, not enforced"
+        mended = (
+            f"{expect} of {shorten(column, 40)} does not hold on every day: it is told and quarantines nothing"
             for expect, column in self.loosened
-        ]
+        )
         return (*([self.sentence] if self.sentence else []), *mended)
 
 
@@ -83,7 +79,7 @@ def proven(draft: Draft, say: Say) -> tuple[dict[str, str], Trial]:
         if not new:
             break
         loosened |= dict.fromkeys(new)
-    return texts, Trial(trial.judged, trial.days, trial.quarantined, tuple(loosened))
+    return texts, Trial(trial.judged, trial.quarantined, tuple(loosened))
 
 
 def _texts(draft: Draft, loosened: Collection[tuple[str, str]]) -> dict[str, str]:
@@ -106,15 +102,20 @@ def _tried(draft: Draft, texts: dict[str, str], say: Say) -> tuple[Trial, list[t
         chosen = _chosen(draft.events.days)
         parts = ((day, draft.events.data.slice(start, rows)) for day, start, rows in chosen)
         reasons = dict(judged(suite, model, model.events, parts, len(chosen), say))
-    counts = {day: f"{said}" for day, said in _row_counts(draft.events.days, model)}
-    bad = {day: found[0] for day, found in reasons.items() if found} | counts
+    bad = {day: found[0] for day, found in reasons.items() if found} | dict(miscounted(draft.events.days, model))
     rules = [rule for found in reasons.values() for said in found for rule in _rules_of(suite, model.events, said)]
-    trial = Trial(len(chosen), len(draft.events.days), tuple(sorted(bad.items())))
+    trial = Trial(len(chosen), tuple(sorted(bad.items())))
     return trial, list(Counter(rules))
 
 
 def judged(
-    suite: Suite, model: Model, table: str, parts: Iterable[tuple[date | None, pa.Table]], total: int, say: Say
+    suite: Suite,
+    model: Model,
+    table: str,
+    parts: Iterable[tuple[date | None, pa.Table]],
+    total: int,
+    say: Say,
+    types: Mapping[str, pa.DataType] | None = None,
 ) -> Iterator[tuple[date, tuple[str, ...]]]:
     """Days of `table` with the reasons against each, by the judgement of an ingest except for the number of rows."""
     bounds = model.validation.model_copy(update={"row_count_low": 0.0, "row_count_high": 1e12})
@@ -127,7 +128,7 @@ def judged(
             days.append(day or date.min)
             yield day, data
 
-    for number, verdict in enumerate(judge_many(suite, table, noted(), lenient)):
+    for number, verdict in enumerate(judge_many(suite, table, noted(), lenient, types=types)):
         if time.monotonic() - told > _PROGRESS_SECONDS:
             told = time.monotonic()
             say(f"judging day {number:,} of {total:,}")
@@ -143,8 +144,8 @@ def _chosen(days: Sequence[tuple[date, int, int]]) -> list[tuple[date, int, int]
     return [*(older[number * len(older) // half] for number in range(half)), *days[-half:]]
 
 
-def _row_counts(days: Sequence[tuple[date, int, int]], model: Model) -> Iterator[tuple[date, str]]:
-    """Days with too few or too many rows against those before them."""
+def miscounted(days: Sequence[tuple[date, int, int]], model: Model) -> Iterator[tuple[date, str]]:
+    """Days (with the place of their first row and their rows) that have too few or too many against those before."""
     history: list[int] = []
     for day, _, rows in days:
         found = judge_row_count(rows, history, model.validation)
