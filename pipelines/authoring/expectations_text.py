@@ -11,6 +11,10 @@ from pipelines.authoring.model_text import Draft
 from pipelines.authoring.words import flat_text, flow
 
 WIDTH = 118
+# Of a very wide table only the types are asked about: each other rule costs an ingest some milliseconds.
+MOST_COLUMNS = 300
+_WIDE_TABLE = "  # With so many columns nothing but their types is asked. Add what matters.\n"
+_OF_TYPE = "ExpectColumnValuesToBeOfType"
 _WIDEST = {"int": "int64", "uint": "uint64", "float": "float64"}
 _HEAD = """\
 # What must hold for the tables of this model, as Great Expectations by their own names. A broken `critical` one
@@ -29,6 +33,9 @@ def expectations_text(draft: Draft, loosened: Collection[tuple[str, str]] = ()) 
     used = _used(draft)
     names = [column.name for column in used]
     lines = [_rule("ExpectTableColumnsToMatchSet", "critical", column_set=names, exact_match=False)]
+    if len(used) > MOST_COLUMNS:
+        lines += [_WIDE_TABLE, *(_rule(_OF_TYPE, "critical", column=c.name, type_=_type(c)) for c in used)]
+        used = [column for column in used if column.name in known_late]
     for column in used:
         lines += ["", f"  # {flat_text(column.name)}: {_described(column, label)}"]
         for name, severity, rest in _rules(column, draft.key, column.name in known_late):
@@ -48,7 +55,7 @@ Rule = tuple[str, str, dict[str, Any]]
 
 
 def _rules(column: Column, key: Sequence[str], known_late: bool) -> Iterator[Rule]:
-    yield "ExpectColumnValuesToBeOfType", "critical", {"type_": _type(column)}
+    yield _OF_TYPE, "critical", {"type_": _type(column)}
     if known_late:
         # A day may be delivered before its labels are known; it is the window's label coverage that guards them.
         yield "ExpectColumnValuesToNotBeNull", "warning", {"mostly": 0}
@@ -115,7 +122,8 @@ def _rule(name: str, severity: str, **arguments: Any) -> str:
     if len(line) <= WIDTH:
         return line
     parts = [part for key, value in arguments.items() for part in _parts(key, value)]
-    parts[0], parts[-1] = "{" + parts[0], parts[-1] + "}}"
+    parts[0] = "{" + parts[0]
+    parts[-1] += "}}"
     return f"  - {{expect: {name}, severity: {severity},\n     with: {_filled(parts)}"
 
 

@@ -17,6 +17,7 @@ MAX_CLASSES = 20
 MOST_CLASSES = 200  # where the author says that they are classes
 # Whole numbers are classes where they are few and none is rare; a count has a long tail.
 _NUMBERED_CLASSES, _RAREST = 10, 0.005
+_LARGEST_SUM = 2.0**62  # the label's past is summed in whole numbers of 64 bits
 # Of two texts, one of these means 'it happened', whichever is rarer.
 _YES = frozenset({"yes", "y", "true", "t", "1", "on", "positive", "pos"})
 
@@ -207,6 +208,10 @@ def _regression(column: pa.ChunkedArray, name: str, note: str) -> Target:
     largest = float(np.abs(known).max())
     if largest > MAX_FLOAT:
         raise _refuse(name, f"{largest:g} is larger than a 32-bit float can be", "scale it, or mend such values")
+    if largest * len(known) > _LARGEST_SUM:
+        raise _refuse(
+            name, f"numbers as large as {largest:g} cannot be summed exactly", "take a larger unit, as millions"
+        )
     expression = f"CAST({identifier(name)} AS INTEGER)" if flag else identifier(name)
     balance = f"{len(known):,} labels, mean {np.mean(known):.4g}, from {known.min():.4g} to {known.max():.4g}"
     return Target(Task.REGRESSION, expression, (), values, f"the number in {flat_text(name)}", balance, note)
