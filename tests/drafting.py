@@ -129,15 +129,18 @@ def partitions(settings: Settings, table: str) -> list[tuple[date, Path]]:
     return [(date.fromisoformat(path.stem), path) for path in sorted((Path(settings.lake) / table).iterdir())]
 
 
-def unaccepted(settings: Settings, name: str) -> list[str]:
-    """Whatever validation has to say of the draft's partitions."""
+def unaccepted(settings: Settings, name: str, *, warnings: bool = True) -> list[str]:
+    """Whatever validation has to say of the draft's partitions, or just the reasons against them."""
     from pipelines.quality.suite import Suite
     from pipelines.quality.verdict import judge_many
 
     model = load_model(settings.models / name)
     suite = Suite.load(settings.models / name, model)
     days = ((day, pq.read_table(path)) for day, path in partitions(settings, model.events))
-    found = [(*verdict.reasons, *verdict.warnings) for verdict in judge_many(suite, model.events, days, model)]
+    found = [
+        (*verdict.reasons, *(verdict.warnings if warnings else ()))
+        for verdict in judge_many(suite, model.events, days, model)
+    ]
     return [sentence for sentences in found for sentence in sentences]
 
 

@@ -28,15 +28,18 @@ _GZIP = b"\x1f\x8b"
 _WIDE_TEXT = (b"\xff\xfe", b"\xfe\xff")
 # What stands for 'nothing' in columns of numbers, times and flags; in a column of text these are texts.
 _NOTHING = ("na", "n/a", "#n/a", "nan", "null", "none", "nil", "-", "?", "")
-_INTEGER, _NUMBER = r"[-+]?(0|[1-9]\d*)", r"[-+]?(0|[1-9]\d*)?(\.\d*)?([eE][-+]?\d+)?"
+_WORDS = "(" + ", ".join(f"'{word}'" for word in _NOTHING) + ")"
+_INTEGER, _NUMBER = r"[-+]?(0|[1-9]\d*)", r"[-+]?((0|[1-9]\d*)?(\.\d*)?([eE][-+]?\d+)?|[iI]nf(inity)?)"
+_LONG = r"[-+]?\d{16,}"  # whole numbers whose last digits no float has
 _COMMA = r"[-+]?\d[\d.]*,\d+"
+_DOUBLE = "TRY_CAST(t AS DOUBLE)"
 _DAY, _TIME = r"\d{4}-\d{2}-\d{2}", r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}.*"
 _OFFSET = r"([zZ]|[-+]\d{2}(:?\d{2})?)"
 # SQL type, and what is true of every text that is one.
 _TYPES = (
     ("BOOLEAN", "lower(t) IN ('true', 'false')"),
     ("BIGINT", f"regexp_full_match(t, '{_INTEGER}') AND TRY_CAST(t AS BIGINT) IS NOT NULL"),
-    ("DOUBLE", f"regexp_full_match(t, '{_NUMBER}|[-+]?[iI]nf(inity)?') AND TRY_CAST(t AS DOUBLE) IS NOT NULL"),
+    ("DOUBLE", f"regexp_full_match(t, '{_NUMBER}') AND NOT regexp_full_match(t, '{_LONG}') AND {_DOUBLE} IS NOT NULL"),
     ("DATE", f"regexp_full_match(t, '{_DAY}') AND TRY_CAST(t AS DATE) IS NOT NULL"),
     ("TIMESTAMPTZ", f"regexp_full_match(t, '{_TIME}{_OFFSET}') AND TRY_CAST(t AS TIMESTAMPTZ) IS NOT NULL"),
     ("TIMESTAMP", f"regexp_full_match(t, '{_TIME}') AND TRY_CAST(t AS TIMESTAMP) IS NOT NULL"),
@@ -137,7 +140,7 @@ def _texts(path: Path, shape: _Shape) -> pa.Table:
     try:
         with _opened(path) as file:
             return arrow.read_csv(
-                pa.PythonFile(file),
+                pa.PythonFile(file, mode="r"),
                 read_options=arrow.ReadOptions(
                     column_names=names, skip_rows_after_names=1, use_threads=False, block_size=16 << 20
                 ),
@@ -183,22 +186,25 @@ def _typed(path: Path, texts: pa.Table, time: str) -> pa.Table:
             kind = "" if name == time else _type(session, quoted(name))
             if kind == "COMMA":
                 raise _decimal_comma(session, path, name)
-            parts.append(f"TRY_CAST(trim({quoted(name)}) AS {kind}) AS {quoted(name)}" if kind else quoted(name))
+            parts.append(f"{_cast(quoted(name), kind)} AS {quoted(name)}" if kind else quoted(name))
         return session.sql(f"SELECT {', '.join(parts)} FROM texts").to_arrow_table()  # noqa: S608
 
 
 def _type(session: duckdb.DuckDBPyConnection, column: str) -> str:
     """The SQL type of a column of texts; empty: text. COMMA: numbers with a comma in them."""
-    nothing = ", ".join(f"'{word}'" for word in _NOTHING)
     tests = ", ".join(f"bool_and({test})" for _, test in _TYPES)
     query = (
         f"SELECT count(t), bool_and(regexp_full_match(t, '{_COMMA}')), {tests} FROM "  # noqa: S608
-        f"(SELECT trim({column}) AS t FROM texts) WHERE lower(t) NOT IN ({nothing})"
+        f"(SELECT trim({column}) AS t FROM texts) WHERE lower(t) NOT IN {_WORDS}"
     )
     known, comma, *fits = session.sql(query).fetchall()[0]
     if not known:
         return ""
     return "COMMA" if comma else next((kind for (kind, _), fit in zip(_TYPES, fits, strict=True) if fit), "")
+
+
+def _cast(column: str, kind: str) -> str:
+    return f"CASE WHEN lower(trim({column})) NOT IN {_WORDS} THEN TRY_CAST(trim({column}) AS {kind}) END"
 
 
 def _decimal_comma(session: duckdb.DuckDBPyConnection, path: Path, name: str) -> ConfigError:

@@ -46,11 +46,11 @@ def build(tables: dict[str, Table], as_of: date) -> Table:
         # Of the labels only those count that were known by then; groups with few rows lean on the rate of all.
         {history},
 {counts}    )
-    columns = {{
+    own = {{
 {casts}
     }}
     history = [{history_names} for group in GROUPS for days in DAYS]
-    return finish(rows.mutate(**columns), [{result}, *history])
+    return finish(rows.mutate(**own), [{result}, *history])
 '''
 
 _COUNTS = """\
@@ -86,7 +86,7 @@ def features_text(draft: Draft) -> str:
         counts="" if draft.plan.small else _COUNTS,
         casts="\n".join(_casts(draft)),
         history_names=names,
-        result=", ".join(["*columns", *(_star(draft)), *(quoted(part) for part in calendar)]),
+        result=", ".join(["*own", *(_star(draft)), *(quoted(part) for part in calendar)]),
     )
 
 
