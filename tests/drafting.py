@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipelines.authoring.new import Report, draft
+from pipelines.authoring.source import Request
 from pipelines.config.load import load_model
 from pipelines.config.model import Model, Task
 from pipelines.config.params import RunParams
@@ -63,7 +65,13 @@ def multiclass(random: np.random.Generator) -> pa.Table:
     data = columns(random)
     score = signal(data, random)
     data["label"] = pa.array(np.array(["it's bad", "fair", "good"])[np.digitize(score, [-0.6, 0.6])].tolist())
-    data["at"] = data["at"].cast(pa.timestamp("ms", tz="Europe/Berlin"))
+    # The same clock an hour to the east: the days are the same, of another zone.
+    an_hour = pa.scalar(3_600_000_000, pa.duration("us"))
+    data["at"] = (
+        pc.subtract(data["at"], an_hour)
+        .cast(pa.timestamp("us", tz="Europe/Berlin"))
+        .cast(pa.timestamp("ms", tz="Europe/Berlin"), safe=False)
+    )
     return pa.table(data)
 
 
@@ -101,10 +109,18 @@ def write(data: pa.Table, path: Path) -> Path:
 
 
 def drafted(
-    settings: Settings, data: pa.Table, path: Path, *, name: str = "draft", label: str = "y", time: str = "at"
+    settings: Settings,
+    data: pa.Table,
+    path: Path,
+    *,
+    name: str = "draft",
+    label: str = "y",
+    time: str = "at",
+    time_format: str = "",
+    task: Task | None = None,
 ) -> tuple[Report, Model]:
     """The report on a draft from `data`, and the model as the framework reads it."""
-    report = draft(settings, name, write(data, path), label, time, lambda _: None)
+    report = draft(settings, name, Request(write(data, path), label, time, time_format), lambda _: None, task)
     return report, load_model(settings.models / name)
 
 
@@ -113,15 +129,18 @@ def partitions(settings: Settings, table: str) -> list[tuple[date, Path]]:
     return [(date.fromisoformat(path.stem), path) for path in sorted((Path(settings.lake) / table).iterdir())]
 
 
-def unaccepted(settings: Settings, name: str) -> list[str]:
-    """Whatever validation has to say of the draft's partitions."""
+def unaccepted(settings: Settings, name: str, *, warnings: bool = True) -> list[str]:
+    """Whatever validation has to say of the draft's partitions, or just the reasons against them."""
     from pipelines.quality.suite import Suite
     from pipelines.quality.verdict import judge_many
 
     model = load_model(settings.models / name)
     suite = Suite.load(settings.models / name, model)
     days = ((day, pq.read_table(path)) for day, path in partitions(settings, model.events))
-    found = [(*verdict.reasons, *verdict.warnings) for verdict in judge_many(suite, model.events, days, model)]
+    found = [
+        (*verdict.reasons, *(verdict.warnings if warnings else ()))
+        for verdict in judge_many(suite, model.events, days, model)
+    ]
     return [sentence for sentences in found for sentence in sentences]
 
 

@@ -17,6 +17,7 @@ from pipelines.config.params import RunParams
 from pipelines.config.settings import Settings
 from pipelines.engines.sources import SourceFile
 from pipelines.errors import EvergreenError, ExitCode
+from pipelines.ledger.manifest import Partition
 from pipelines.stages.context import Progress
 
 SAMPLE_DAYS = 3
@@ -71,6 +72,8 @@ class Subject:
     params: RunParams
     files: Sequence[SourceFile]
     scratch: Path
+    model: Model
+    quarantined: Sequence[Partition] = ()
 
     @property
     def features(self) -> Path:
@@ -85,7 +88,7 @@ def check(settings: Settings, name: str, progress: Progress) -> Report:
         ConfigError: there is no such model folder.
         PassingFault: the ledger or its bytes cannot be reached now.
     """
-    from pipelines.authoring import proofs
+    from pipelines.authoring import days, proofs
 
     folder = find_model(settings.models, name)
     findings: list[Finding] = []
@@ -97,7 +100,7 @@ def check(settings: Settings, name: str, progress: Progress) -> Report:
         subject = _subject(settings, name, folder, model, Path(scratch), findings)
         if subject is None:
             return Report(name, tuple(findings))
-        for title, proof in proofs.ALL.items():
+        for title, proof in {"days": days.accepted, **proofs.ALL}.items():
             progress(f"checking {title}")
             found = _attempt(title, proof, subject)
             findings += found
@@ -122,16 +125,16 @@ def _subject(
     settings: Settings, name: str, folder: Path, model: Model, scratch: Path, findings: list[Finding]
 ) -> Subject | None:
     try:
-        where, files = newest_files(settings, name, model, scratch)
-        days = sorted(file.day for file in files if file.table == model.events and file.day)
-        params = RunParams.of(name, model, days[-1])
+        where, files, refused = newest_files(settings, name, model, scratch)
+        held = sorted(file.day for file in files if file.table == model.events and file.day)
+        params = RunParams.of(name, model, held[-1])
     except EvergreenError as error:
         if error.exit_code is not ExitCode.INPUT:
             raise
         findings.append(Finding("data", Level.ERROR, error.line()))
         return None
-    findings.append(Finding("data", Level.OK, f"{len(days)} days of the {where}, {days[0]} to {days[-1]}"))
-    return Subject(folder, params, files, scratch)
+    findings.append(Finding("data", Level.OK, f"{len(held)} days of the {where}, {held[0]} to {held[-1]}"))
+    return Subject(folder, params, files, scratch, model, refused)
 
 
 def _attempt(title: str, proof: Callable[[Subject], list[Finding]], subject: Subject) -> list[Finding]:

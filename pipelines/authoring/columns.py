@@ -8,7 +8,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from pipelines.authoring.source import Events
-from pipelines.engines.sources import EPOCH, quoted
+from pipelines.authoring.words import looks_like_id
+from pipelines.engines.sources import EPOCH, quoted, text
 
 if TYPE_CHECKING:
     import duckdb
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
 MAX_CATEGORIES = 1000
 ROWS_A_CATEGORY = 10
 SMALL_SET = 20
-DAY = "_day"
-_ID = re.compile(r"(^|[_ .-])(id|key|uuid|guid|code|zip|zipcode|postcode|no|nr)$", re.IGNORECASE)
-_CAMEL_ID = re.compile(r"[a-z0-9](Id|ID|Key|Code)$")
+DAY = "\x01day"  # the day of every row: no column that a draft has may be called so
+# Names that the draft gives to the label's past.
+_DRAFTED = re.compile(r"(rate|mean|count|share_.*)_.+_\d+d", re.IGNORECASE)
 
 
 class Use(StrEnum):
@@ -29,6 +30,7 @@ class Use(StrEnum):
     CATEGORY = "category"
     CODE = "code"  # whole numbers that are names: a category
     SINCE = "since"  # a time before the event: the days since then
+    MOMENT = "moment"  # the same, an instant whose day depends on the time zone
     NONE = "none"
 
 
@@ -51,11 +53,6 @@ class Column:
     def is_feature(self) -> bool:
         """Whether the draft makes a feature of it."""
         return self.use is not Use.NONE
-
-
-def looks_like_id(name: str) -> bool:
-    """Whether a column so named holds names of things rather than amounts."""
-    return bool(_ID.search(name) or _CAMEL_ID.search(name))
 
 
 def survey(events: Events) -> tuple[Column, ...]:
@@ -81,7 +78,7 @@ def _worst_nulls(session: duckdb.DuckDBPyConnection, names: list[str]) -> dict[s
     """Per column the share of nulls on the worst day, and the share of days on which all is null."""
     shares = ", ".join(f"1 - count({quoted(name)}) / count(*) AS {quoted(name)}" for name in names)
     sums = ", ".join(f"max({quoted(name)}), avg(({quoted(name)} = 1)::INT)" for name in names)
-    query = f"SELECT {sums} FROM (SELECT {shares} FROM events GROUP BY {DAY})"  # noqa: S608
+    query = f"SELECT {sums} FROM (SELECT {shares} FROM events GROUP BY {quoted(DAY)})"  # noqa: S608
     row = session.execute(query).fetchone() or ()
     return {name: (float(row[2 * place]), float(row[2 * place + 1])) for place, name in enumerate(names)}
 
@@ -104,20 +101,35 @@ def _column(
     facts |= dict(zip(("low", "high"), _extremes(session, column, kind), strict=True))
     if name in (events.label, events.time):
         return Column(use=Use.NONE, **facts)
-    use, why = _use(session, name, kind, known, different)
+    zoned = bool(getattr(events.data.schema.field(name).type, "tz", None)) and events.zone != "UTC"
+    use, why = _use(session, name, kind, known, different) if not zoned else _since(session, name, events.zone)
     if use is not Use.NONE:
-        constant = different < 2 and use is not Use.SINCE
-        if constant:
-            use, why = Use.NONE, "all its values are one" if known else "all null"
-        elif worst[1] > 0.5:
-            use, why = Use.NONE, "nothing but nulls on most days"
+        why = _useless(use, known, different, worst[1]) or _too_large(facts["low"], facts["high"])
+        why = why or ("the draft calls a feature of its own so" if _DRAFTED.fullmatch(name) else "")
+        use = Use.NONE if why else use
     return Column(use=use, why=why, **facts)
+
+
+def _useless(use: Use, known: int, different: int, empty_days: float) -> str:
+    if different < 2 and use not in (Use.SINCE, Use.MOMENT):
+        return "all its values are one" if known else "all null"
+    return "nothing but nulls on most days" if empty_days > 0.5 else ""
+
+
+def _too_large(low: float | None, high: float | None) -> str:
+    from pipelines.quality.values import MAX_FLOAT
+
+    if low is None or high is None or max(abs(low), abs(high)) <= MAX_FLOAT:
+        return ""
+    return "numbers that are too large for a 32-bit float, which features are"
 
 
 def _use(session: duckdb.DuckDBPyConnection, name: str, kind: str, known: int, different: int) -> tuple[Use, str]:
     few = different <= MAX_CATEGORIES and known >= ROWS_A_CATEGORY * different
-    if kind == "bool" or kind.startswith("float") or kind == "decimal":
+    if kind == "bool" or kind.startswith("float"):
         return Use.FLAG if kind == "bool" else Use.NUMBER, ""
+    if kind == "decimal":
+        return Use.NONE, "numbers of more digits than a model can be given"
     if kind.startswith(("int", "uint")):
         return _whole(name, known, different, few)
     if kind == "string":
@@ -143,13 +155,14 @@ def _why_no_category(session: duckdb.DuckDBPyConnection, name: str, known: int, 
     return f"text with {different:,} different values"
 
 
-def _since(session: duckdb.DuckDBPyConnection, name: str) -> tuple[Use, str]:
+def _since(session: duckdb.DuckDBPyConnection, name: str, zone: str = "") -> tuple[Use, str]:
     """A time is used when it was over, in every row, before the day of the event began."""
-    query = f"SELECT count(*) FILTER (CAST({quoted(name)} AS DATE) >= {DAY}) FROM events"  # noqa: S608
+    moment = f"timezone({text(zone)}, {quoted(name)})" if zone else quoted(name)
+    query = f"SELECT count(*) FILTER (CAST({moment} AS DATE) >= {quoted(DAY)}) FROM events"  # noqa: S608
     late = (session.execute(query).fetchone() or (0,))[0]
     if late:
         return Use.NONE, f"in {late:,} rows a time on the event's day or after it"
-    return Use.SINCE, ""
+    return Use.MOMENT if zone else Use.SINCE, ""
 
 
 def _values(session: duckdb.DuckDBPyConnection, column: str) -> tuple[Any, ...]:

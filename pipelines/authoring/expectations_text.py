@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from pipelines.authoring.columns import Column, Use
@@ -11,33 +11,51 @@ from pipelines.authoring.model_text import Draft
 from pipelines.authoring.words import flat_text, flow
 
 WIDTH = 118
+# Of a very wide table only the types are asked about: each other rule costs an ingest some milliseconds.
+MOST_COLUMNS = 300
+_WIDE_TABLE = "  # With so many columns nothing but their types is asked. Add what matters.\n"
+_OF_TYPE = "ExpectColumnValuesToBeOfType"
 _WIDEST = {"int": "int64", "uint": "uint64", "float": "float64"}
 _HEAD = """\
 # What must hold for the tables of this model, as Great Expectations by their own names. A broken `critical` one
 # quarantines the partition, a broken `warning` is told and the partition is used.
 # Learnt from {source}: every day of it passes. Replace bounds by what you know the columns to mean.
-# Keys, event times, infinities, row counts and the label are checked by the framework and need no entry here.
+# Keys, event times, infinities, row counts and the label are checked by the framework and need no entry here. A type
+# is a kind: `int64` takes whole numbers of any width, `float64` any numbers. Columns without a rule may change at will.
 
 {table}:
 """
 
 
-def expectations_text(draft: Draft) -> str:
-    """The file's text."""
+def expectations_text(draft: Draft, loosened: Collection[tuple[str, str]] = ()) -> str:
+    """The file's text; a rule whose expectation and column are in `loosened` is told and quarantines nothing."""
     label, known_late = draft.events.label, {draft.events.label, *draft.leaks}
-    lines = [_rule("ExpectTableColumnsToMatchSet", "critical", column_set=[column.name for column in draft.columns])]
-    for column in draft.columns:
+    used = _used(draft)
+    names = [column.name for column in used]
+    lines = [_rule("ExpectTableColumnsToMatchSet", "critical", column_set=names, exact_match=False)]
+    if len(used) > MOST_COLUMNS:
+        lines += [_WIDE_TABLE, *(_rule(_OF_TYPE, "critical", column=c.name, type_=_type(c)) for c in used)]
+        used = [column for column in used if column.name in known_late]
+    for column in used:
         lines += ["", f"  # {flat_text(column.name)}: {_described(column, label)}"]
-        rules = _rules(column, draft.key, column.name in known_late)
-        lines += [_rule(name, severity, column=column.name, **rest) for name, severity, rest in rules]
-    return _HEAD.format(source=flat_text(draft.source), table=draft.table) + "\n".join(lines) + "\n"
+        for name, severity, rest in _rules(column, draft.key, column.name in known_late):
+            level = "warning" if (name, column.name) in loosened else severity
+            lines.append(_rule(name, level, column=column.name, **rest))
+    head = _HEAD.format(source=flat_text(draft.source), table=flow([draft.table])[1:-1])
+    return head + "\n".join(lines) + "\n"
+
+
+def _used(draft: Draft) -> list[Column]:
+    """The columns that the model reads: about others nothing is asked."""
+    named = {*draft.key, draft.events.label, draft.events.time, *draft.leaks}
+    return [column for column in draft.columns if column.is_feature or column.name in named]
 
 
 Rule = tuple[str, str, dict[str, Any]]
 
 
 def _rules(column: Column, key: Sequence[str], known_late: bool) -> Iterator[Rule]:
-    yield "ExpectColumnValuesToBeOfType", "critical", {"type_": _type(column)}
+    yield _OF_TYPE, "critical", {"type_": _type(column)}
     if known_late:
         # A day may be delivered before its labels are known; it is the window's label coverage that guards them.
         yield "ExpectColumnValuesToNotBeNull", "warning", {"mostly": 0}
@@ -104,7 +122,8 @@ def _rule(name: str, severity: str, **arguments: Any) -> str:
     if len(line) <= WIDTH:
         return line
     parts = [part for key, value in arguments.items() for part in _parts(key, value)]
-    parts[0], parts[-1] = "{" + parts[0], parts[-1] + "}}"
+    parts[0] = "{" + parts[0]
+    parts[-1] += "}}"
     return f"  - {{expect: {name}, severity: {severity},\n     with: {_filled(parts)}"
 
 

@@ -36,7 +36,7 @@ from pipelines.features import {imports}
 {groups}
 # Lengths of the windows in days, at most `lookback_days` of model.yaml.
 DAYS = {days}
-{constants}
+{zone}{constants}
 
 def build(tables: dict[str, Table], as_of: date) -> Table:
     """One row for each event of `{table}`, known at the midnight before it."""
@@ -46,11 +46,11 @@ def build(tables: dict[str, Table], as_of: date) -> Table:
         # Of the labels only those count that were known by then; groups with few rows lean on the rate of all.
         {history},
 {counts}    )
-    columns = {{
+    own = {{
 {casts}
     }}
     history = [{history_names} for group in GROUPS for days in DAYS]
-    return finish(rows.mutate(**columns), [{result}, *history])
+    return finish(rows.mutate(**own), [{result}, *history])
 '''
 
 _COUNTS = """\
@@ -64,7 +64,8 @@ def features_text(draft: Draft) -> str:
     calendar = _calendar(draft)
     helpers = ["add_calendar", "attach", "finish", *([] if draft.plan.small else ["trailing_count"])]
     helpers += ["trailing_mean" if draft.target.task is Task.REGRESSION else "trailing_rate"]
-    helpers += ["day_number"] if _named(draft, Use.SINCE) else []
+    helpers += ["day_number"] if _named(draft, Use.SINCE) or _named(draft, Use.MOMENT) else []
+    helpers += ["local_time"] if _reads_clock(draft) else []
     history, constants, names = _history(draft)
     return _TEXT.format(
         name=draft.name,
@@ -74,6 +75,9 @@ def features_text(draft: Draft) -> str:
         left_out=_left_out(draft),
         groups=f"GROUPS = {_groups(draft)}",
         days=_days(draft),
+        zone=f"# Whose midnights part the days, and whose clocks tell the hour.\nZONE = {quoted(draft.events.zone)}\n"
+        if _reads_clock(draft)
+        else "",
         constants=constants,
         table=draft.table,
         quoted_table=quoted(draft.table),
@@ -82,7 +86,7 @@ def features_text(draft: Draft) -> str:
         counts="" if draft.plan.small else _COUNTS,
         casts="\n".join(_casts(draft)),
         history_names=names,
-        result=", ".join(["*columns", *(_star(draft)), *(quoted(part) for part in calendar)]),
+        result=", ".join(["*own", *(_star(draft)), *(quoted(part) for part in calendar)]),
     )
 
 
@@ -92,6 +96,7 @@ _LISTS = {
     Use.CATEGORY: ("CATEGORIES", ""),
     Use.CODE: ("CODES", "whole numbers that are names"),
     Use.SINCE: ("TIMES", "used as days since then; they were over before the event's day on every row"),
+    Use.MOMENT: ("MOMENTS", "as well, by the day in ZONE"),
 }
 
 
@@ -135,7 +140,9 @@ def _main(draft: Draft) -> list[str]:
     """The categories by which the label's past is looked up: those that say most, with rows enough for a rate."""
     distinct = {column.name: column.distinct for column in draft.columns}
     weekly = draft.plan.rows_a_day * 7
-    fit = [n for n in draft.categories if distinct[n] <= MAX_GROUP_VALUES and distinct[n] * ROWS_A_GROUP_DAY <= weekly]
+    # The helpers' own columns begin with an underscore.
+    usable = [name for name in draft.categories if not name.startswith("_")]
+    fit = [n for n in usable if distinct[n] <= MAX_GROUP_VALUES and distinct[n] * ROWS_A_GROUP_DAY <= weekly]
     return fit[: 1 if draft.target.task is Task.MULTICLASS else MAX_GROUPS]
 
 
@@ -222,10 +229,20 @@ def _casts(draft: Draft) -> list[str]:
     if _named(draft, Use.SINCE):
         since = 'day_number(rows.event_date) - day_number(rows[name].cast("date"))'
         lines.append(f'        **{{f"days_since_{{name}}": {since} for name in TIMES}},')
+    if _named(draft, Use.MOMENT):
+        since = 'day_number(rows.event_date) - day_number(local_time(rows[name], ZONE).cast("date"))'
+        lines.append(f'        **{{f"days_since_{{name}}": {since} for name in MOMENTS}},')
     hour = _hour(draft)
     if hour:
-        lines.append(f'        "{hour}": rows[{quoted(draft.events.time)}].hour().cast("int8"),')
+        moment = f"rows[{quoted(draft.events.time)}]"
+        moment = f"local_time({moment}, ZONE)" if _reads_clock(draft) else moment
+        lines.append(f'        "{hour}": {moment}.hour().cast("int8"),')
     return lines
+
+
+def _reads_clock(draft: Draft) -> bool:
+    """Whether the features need to know what the clocks of a zone show."""
+    return draft.events.zone != "UTC" and bool(_hour(draft) or _named(draft, Use.MOMENT))
 
 
 def _hour(draft: Draft) -> str:
@@ -238,11 +255,16 @@ def _hour(draft: Draft) -> str:
 
 
 def _has_hours(draft: Draft) -> bool:
-    import pyarrow.compute as pc
+    import numpy as np
+    import pyarrow as pa
 
-    hours = pc.hour(draft.events.data.column(draft.events.time))
-    low, high = pc.min_max(hours).as_py().values()
-    return bool(low != high)
+    from pipelines.quality.values import day_bounds
+
+    events = draft.events
+    instants = events.data.column(events.time).cast(pa.timestamp("us")).cast(pa.int64()).to_numpy()
+    begins = [round(day_bounds(day, events.zone)[0].timestamp()) for day, _, _ in events.days]
+    hours = (instants // 1_000_000 - np.repeat(begins, [rows for _, _, rows in events.days])) // 3600
+    return bool(hours.min() != hours.max())
 
 
 def _star(draft: Draft) -> list[str]:

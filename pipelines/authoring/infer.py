@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MAX_CLASSES = 20
+MOST_CLASSES = 200  # where the author says that they are classes
+# Whole numbers are classes where they are few and none is rare; a count has a long tail.
+_NUMBERED_CLASSES, _RAREST = 10, 0.005
+_LARGEST_SUM = 2.0**62  # the label's past is summed in whole numbers of 64 bits
 # Of two texts, one of these means 'it happened', whichever is rarer.
 _YES = frozenset({"yes", "y", "true", "t", "1", "on", "positive", "pos"})
 
@@ -23,7 +27,8 @@ class Target:
     """The label of the draft.
 
     `codes` is the label of every row as the engines see it (float64: 0 or 1, the place of the class, or the value), NaN
-    where there is none. `meaning` says what it is, in a sentence; `balance` how its values are spread.
+    where there is none. `meaning` says what it is, in a sentence; `balance` how its values are spread; `note` what else
+    it might have been.
     """
 
     task: Task
@@ -32,6 +37,7 @@ class Target:
     codes: Any
     meaning: str
     balance: str
+    note: str = ""
 
     @property
     def missing(self) -> float:
@@ -41,37 +47,86 @@ class Target:
         return float(np.isnan(self.codes).mean())
 
 
-def infer(column: pa.ChunkedArray, name: str) -> Target:
-    """The task that a label `column` called `name` makes.
+def infer(column: pa.ChunkedArray, name: str, task: Task | None = None) -> Target:
+    """The task that a label `column` called `name` makes, or the one that the author asks for.
 
     Raises:
         ConfigError: the column is of a kind, or has values, that cannot be predicted.
     """
-    import pyarrow as pa
-
-    kind = column.type
     counts = _counts(column)
     if not counts:
         raise _refuse(name, f"all {len(column)} values are null", "name the column that holds what came of the events")
     if len(counts) == 1:
-        raise _refuse(name, f"every value is {counts[0][0]!r}", "there is nothing to learn from one value")
-    known = pa.types
-    if not any(test(kind) for test in (known.is_boolean, known.is_string, known.is_integer, known.is_floating)):
-        if known.is_decimal(kind):
-            return _regression(column, name)
-        raise _refuse(name, f"it is {kind}", "name a column of yes and no, of a few classes, or of numbers")
-    if len(counts) == 2:
-        return _binary(column, name, counts)
-    whole = known.is_string(kind) or known.is_integer(kind) or all(float(v).is_integer() for v, _ in counts)
-    if whole and len(counts) <= MAX_CLASSES:
-        return _multiclass(column, name, counts)
-    if known.is_string(kind):
         raise _refuse(
-            name,
-            f"text with more than {MAX_CLASSES} different values, such as {shorten(repr(counts[0][0]), 40)}",
-            "store numbers as numbers, or sum the texts up in a few classes",
+            name, f"every value is {shorten(repr(counts[0][0]), 40)}", "there is nothing to learn from one value"
         )
-    return _regression(column, name)
+    if not (_textual(column) or _numeric(column)):
+        raise _refuse(name, f"it is {column.type}", "name a column of yes and no, of a few classes, or of numbers")
+    chosen = task or _likely(column, name, counts)
+    if chosen is Task.BINARY:
+        _require_two(name, counts)
+        return _binary(column, name, counts)
+    if chosen is Task.REGRESSION:
+        return _regression(column, name, "" if task else _other_task(column, counts))
+    _require_classes(column, name, counts)
+    return _multiclass(column, name, counts, "" if task else _other_task(column, counts))
+
+
+def _likely(column: pa.ChunkedArray, name: str, counts: Sequence[tuple[Any, int]]) -> Task:
+    if len(counts) == 2:
+        return Task.BINARY
+    if not _textual(column):
+        rarest = min(rows for _, rows in counts) / sum(rows for _, rows in counts)
+        classes = _whole(counts) and len(counts) <= _NUMBERED_CLASSES and rarest >= _RAREST
+        return Task.MULTICLASS if classes else Task.REGRESSION
+    if len(counts) <= MAX_CLASSES:
+        return Task.MULTICLASS
+    raise _refuse(
+        name,
+        f"text with more than {MAX_CLASSES} different values, such as {shorten(repr(counts[0][0]), 40)}",
+        "store numbers as numbers, or sum the texts up in a few classes (--task multiclass takes more of them)",
+    )
+
+
+def _other_task(column: pa.ChunkedArray, counts: Sequence[tuple[Any, int]]) -> str:
+    """What else the label may be, where its values do not decide it."""
+    if _textual(column) or not _whole(counts) or len(counts) > MAX_CLASSES:
+        return ""
+    if len(counts) <= _NUMBERED_CLASSES:
+        return "its whole numbers are taken for names of classes; if it counts or measures, say --task regression"
+    return "it is taken for a count or a measure; if its whole numbers are names of classes, say --task multiclass"
+
+
+def _whole(counts: Sequence[tuple[Any, int]]) -> bool:
+    return all(float(value).is_integer() for value, _ in counts)
+
+
+def _textual(column: pa.ChunkedArray) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(column.type))
+
+
+def _numeric(column: pa.ChunkedArray) -> bool:
+    import pyarrow as pa
+
+    kinds = (pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
+    return any(test(column.type) for test in kinds)
+
+
+def _require_two(name: str, counts: Sequence[tuple[Any, int]]) -> None:
+    if len(counts) != 2:
+        listed = ", ".join(shorten(repr(value), 20) for value, _ in counts[:4])
+        raise _refuse(
+            name, f"--task binary needs two values, it has {len(counts)} or more: {listed}", "choose another task"
+        )
+
+
+def _require_classes(column: pa.ChunkedArray, name: str, counts: Sequence[tuple[Any, int]]) -> None:
+    if len(counts) > MOST_CLASSES:
+        raise _refuse(name, f"more than {MOST_CLASSES} classes", "sum them up in fewer, or say --task regression")
+    if not _textual(column) and not _whole(counts):
+        raise _refuse(name, "numbers with a fraction are no classes", "say --task regression")
 
 
 def _counts(column: pa.ChunkedArray) -> list[tuple[Any, int]]:
@@ -79,8 +134,8 @@ def _counts(column: pa.ChunkedArray) -> list[tuple[Any, int]]:
     import pyarrow.compute as pc
 
     found = pc.value_counts(column.drop_null())
-    if len(found) > MAX_CLASSES:
-        found = found[: MAX_CLASSES + 1]
+    if len(found) > MOST_CLASSES:
+        found = found[: MOST_CLASSES + 1]
     return sorted((item["values"], item["counts"]) for item in found.to_pylist())
 
 
@@ -113,15 +168,15 @@ def _positive(low: Any, low_rows: int, high: Any, high_rows: int) -> tuple[Any, 
     return (low, ", the rarer of the two") if low_rows < high_rows else (high, ", the rarer of the two")
 
 
-def _multiclass(column: pa.ChunkedArray, name: str, counts: Sequence[tuple[Any, int]]) -> Target:
+def _multiclass(column: pa.ChunkedArray, name: str, counts: Sequence[tuple[Any, int]], note: str) -> Target:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    text = pa.types.is_string(column.type)
-    cast = "VARCHAR" if text else "BIGINT"
+    text, flag = _textual(column), pa.types.is_boolean(column.type)
+    cast = "VARCHAR" if flag else "BIGINT"
     expression = identifier(name) if text else f"CAST({identifier(name)} AS {cast})"
     values = [value for value, _ in counts]
-    classes = tuple(value if text else str(int(value)) for value in values)
+    classes = tuple(value if text else str(value).lower() if flag else str(int(value)) for value in values)
     codes = pc.index_in(column, value_set=pa.array(values, column.type)).cast(pa.float64())
     codes = pc.if_else(pc.is_valid(column), codes, pa.scalar(None, pa.float64()))
     total = sum(rows for _, rows in counts)
@@ -135,17 +190,31 @@ def _multiclass(column: pa.ChunkedArray, name: str, counts: Sequence[tuple[Any, 
         _array(codes),
         f"one of {len(classes)} classes of {flat_text(name)}",
         f"{total:,} labels: {shown}{more}",
+        note,
     )
 
 
-def _regression(column: pa.ChunkedArray, name: str) -> Target:
+def _regression(column: pa.ChunkedArray, name: str, note: str) -> Target:
     import numpy as np
     import pyarrow as pa
 
-    values = _array(column.cast(pa.float64()))
+    from pipelines.quality.values import MAX_FLOAT
+
+    if _textual(column):
+        raise _refuse(name, "text is no number", "store numbers as numbers")
+    flag = pa.types.is_boolean(column.type)
+    values = _array((column.cast(pa.int8()) if flag else column).cast(pa.float64()))
     known = values[~np.isnan(values)]
+    largest = float(np.abs(known).max())
+    if largest > MAX_FLOAT:
+        raise _refuse(name, f"{largest:g} is larger than a 32-bit float can be", "scale it, or mend such values")
+    if largest * len(known) > _LARGEST_SUM:
+        raise _refuse(
+            name, f"numbers as large as {largest:g} cannot be summed exactly", "take a larger unit, as millions"
+        )
+    expression = f"CAST({identifier(name)} AS INTEGER)" if flag else identifier(name)
     balance = f"{len(known):,} labels, mean {np.mean(known):.4g}, from {known.min():.4g} to {known.max():.4g}"
-    return Target(Task.REGRESSION, identifier(name), (), values, f"the number in {flat_text(name)}", balance)
+    return Target(Task.REGRESSION, expression, (), values, f"the number in {flat_text(name)}", balance, note)
 
 
 def _array(column: pa.ChunkedArray) -> Any:

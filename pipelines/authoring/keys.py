@@ -6,21 +6,24 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from pipelines.authoring.columns import Column, looks_like_id
+from pipelines.authoring.columns import Column
 from pipelines.authoring.source import Events
+from pipelines.authoring.words import looks_like_id
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 ROW_NUMBER = "row_number"
 MAX_TRIED = 400
+LONGEST_TEXT = 100  # what is longer is prose, not the name of a row
 _SAMPLE = 20_000
 
 
 def find_key(events: Events, columns: Sequence[Column]) -> tuple[str, ...]:
     """The columns of the key, or none where no set of up to four is unique.
 
-    One id-like column is best, then any one column of text or whole numbers, then the event time with others.
+    One id-like column is best, then one of short texts, then the event time alone or with others: numbers that are
+    unique may be so by chance.
     """
     usable = [column for column in columns if _usable(column, events)]
     codes = {column.name: _codes(events.data.column(column.name)) for column in usable}
@@ -57,16 +60,26 @@ def _usable(column: Column, events: Events) -> bool:
     if column.name == events.time:
         return True
     # Other times and decimals may be unique by chance today, and quarantine a day that repeats one tomorrow.
-    return column.type.startswith(("int", "uint", "string"))
+    if not column.type.startswith(("int", "uint", "string")):
+        return False
+    return column.type != "string" or _longest(events, column.name) <= LONGEST_TEXT
+
+
+def _longest(events: Events, name: str) -> int:
+    import pyarrow.compute as pc
+
+    return int(pc.max(pc.utf8_length(events.data.column(name))).as_py() or 0)
 
 
 def _candidates(order: Sequence[Column], events: Events) -> Iterator[tuple[str, ...]]:
     names = [column.name for column in order if column.name != events.time]
-    ids = [column.name for column in order if looks_like_id(column.name)]
-    yield from ((name,) for name in names)
+    ids = [column.name for column in order if looks_like_id(column.name) and column.name != events.time]
+    texts = [column.name for column in order if column.type == "string" and column.name != events.time]
+    yield from ((name,) for name in dict.fromkeys((*ids, *texts)))
     yield (events.time,)
     yield from ((events.time, name) for name in names)
     yield from (pair for pair in combinations(ids, 2))
+    yield from ((name,) for name in names)
     for more in (2, 3):
         yield from ((events.time, *rest) for rest in combinations(names[:10], more))
 

@@ -10,6 +10,7 @@ from pipelines.authoring.infer import Target
 from pipelines.authoring.plan import Plan, spread
 from pipelines.authoring.source import Events
 from pipelines.authoring.words import flat_text, flow
+from pipelines.config.gates import LARGEST
 from pipelines.config.model import Task
 
 MAX_SLICES, MAX_SLICE_VALUES = 3, 12
@@ -65,10 +66,10 @@ limits: []
 task: {task}
 
 # The days that the data covers. Take `end` away once new days arrive.
-schedule: {{start: {first}, end: {last}}}
+schedule: {schedule}
 
 tables:
-  {table}:
+  {table_key}:
     role: events
     uri: {table}/{{date}}.parquet  # below the lake, one file a day
     key: {key}
@@ -137,12 +138,13 @@ def model_text(draft: Draft) -> str:
         meaning=meaning,
         balance=flat_text(target.balance, 110),
         task=target.task.value,
-        first=events.first,
+        schedule=_schedule(events),
+        table_key=flow([draft.table])[1:-1],
         last=events.last,
         table=draft.table,
         key=flow(list(draft.key)),
         time=flow([events.time])[1:-1],
-        zone="" if is_date(events.data.schema.field(events.time).type) else "  # a day is a day of UTC",
+        zone="" if is_date(events.data.schema.field(events.time).type) else _zone(events),
         suspects=_suspects(draft),
         after_event=_after_event(draft),
         missing=f" ({target.missing:.1%} of the rows)" if target.missing else "",
@@ -164,6 +166,17 @@ def model_text(draft: Draft) -> str:
         min_slice_rows=max(10, min(200, plan.test_rows // 40)),
         **_gates(target, plan),
     )
+
+
+def _schedule(events: Events) -> str:
+    zone = "" if events.zone == "UTC" else f", time_zone: {events.zone}"
+    return f"{{start: {events.first}, end: {events.last}{zone}}}"
+
+
+def _zone(events: Events) -> str:
+    if events.zone == "UTC":
+        return "  # a day is a day of UTC"
+    return f"\n    time_zone: {events.zone}  # whose midnights part the days"
 
 
 def _after_event(draft: Draft) -> str:
@@ -200,12 +213,12 @@ def _gates(target: Target, plan: Plan) -> dict[str, str]:
     min_rows = max(20, min(500, plan.test_rows // 3))
     if target.task is Task.REGRESSION:
         unit = spread(target.codes)
-        margin = float(f"{unit * 0.05:.2g}")
+        margin = min(LARGEST, float(f"{unit * 0.05:.2g}"))
         return {
             "floors": flow({"r2": 0.0}),
             "champion": flow({"metric": "rmse", "margin": margin, "min_rows": min_rows}),
             "baseline": flow({"margin": margin}),
-            "agreement": repr(float(f"{unit / 4:.2g}")),
+            "agreement": repr(min(LARGEST, float(f"{unit / 4:.2g}"))),
         }
     margin = 0.03 if target.task is Task.BINARY else 0.05
     return {

@@ -1,4 +1,4 @@
-"""`evergreen new`: from one parquet file to a model folder that ingests, checks and trains as it stands."""
+"""`evergreen new`: from one parquet or CSV file to a model folder that ingests, checks and trains as it stands."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.authoring.columns import Column, Use, survey
-from pipelines.authoring.expectations_text import expectations_text
-from pipelines.authoring.features_text import features_text
 from pipelines.authoring.infer import Target, infer
 from pipelines.authoring.keys import find_key, numbered
 from pipelines.authoring.layout import lake_folder, refuse_existing, write_folder, write_partitions
-from pipelines.authoring.model_text import Draft, left_out_lines, model_text
+from pipelines.authoring.model_text import Draft, left_out_lines
 from pipelines.authoring.plan import plan
-from pipelines.authoring.source import Events, read_events
+from pipelines.authoring.source import Events, Request, read_events
 from pipelines.authoring.strength import LEAK, strengths, suspects
+from pipelines.authoring.trial import proven
 from pipelines.config import names
 from pipelines.config.model import Task
 from pipelines.config.settings import Settings
@@ -65,8 +64,8 @@ class Report:
         return "\n".join(lines) + "\n"
 
 
-def draft(settings: Settings, name: str, source: Path, label: str, time: str, say: Say) -> Report:
-    """Lay the file `source` out in the lake by day and draft the model `name` that predicts its column `label`.
+def draft(settings: Settings, name: str, request: Request, say: Say, task: Task | None = None) -> Report:
+    """Lay the file of `request` out in the lake by day and draft the model `name` that predicts its label.
 
     Raises:
         ConfigError: the name is taken or illegal, or the file, its label or its times cannot make a model.
@@ -76,18 +75,14 @@ def draft(settings: Settings, name: str, source: Path, label: str, time: str, sa
     table = "events" if name == "labels" else name  # `labels` is the framework's own
     lake = lake_folder(settings, table)
     refuse_existing(folder, "a model of this name")
-    events = read_events(source, label, time, say)
+    events = read_events(request, say)
     say(f"looking at {events.data.num_rows:,} rows of {events.data.num_columns} columns")
-    target = infer(events.data.column(events.label), events.label)
-    drafted = _draft(name, table, source.name, events, target)
-    texts = {
-        "model.yaml": model_text(drafted),
-        "features.py": features_text(drafted),
-        "expectations.yaml": expectations_text(drafted),
-    }
+    target = infer(events.data.column(events.label), events.label, task)
+    drafted = _draft(name, table, request.path.name, events, target)
+    texts, tried = proven(drafted, say)
     files = write_partitions(lake, drafted.events, say)
     write_folder(folder, texts)
-    return Report(drafted, lake, files, folder, _notes(drafted))
+    return Report(drafted, lake, files, folder, (*tried.notes, *_notes(drafted)))
 
 
 def _draft(name: str, table: str, source: str, events: Events, target: Target) -> Draft:
@@ -122,4 +117,5 @@ def _notes(draft: Draft) -> tuple[str, ...]:
     doubts = [f"{name}: {why}; is it known before the event?" for name, why in draft.suspects.items()]
     left_out = [f"not used: {line}" for line in left_out_lines(c for c in draft.left_out if c.why != _KEY)]
     bare = [] if draft.features else ["no column of the file can be used: only the calendar and the label's past are"]
-    return (*leaks, *doubts, *draft.plan.notes, *draft.events.notes, *bare, *left_out)
+    meant = [f"{draft.events.label}: {draft.target.note}"] if draft.target.note else []
+    return (*meant, *leaks, *doubts, *draft.plan.notes, *draft.events.notes, *bare, *left_out)

@@ -12,12 +12,15 @@ from typing import Any
 from pipelines.authoring.infer import Target
 from pipelines.authoring.source import Events
 from pipelines.config.model import Task, Validation, Window
-from pipelines.errors import ConfigError
+from pipelines.errors import ConfigError, shorten
 from pipelines.quality.values import HISTORY, MIN_HISTORY
 
 MIN_LABELLED_DAYS = 16
 MIN_TRAIN_DAYS = 10
 FEW_ROWS = 50_000
+# Where a day has few rows the window takes in more days, until there is enough to learn from and to judge on.
+USUAL_TRAIN_DAYS, LONGEST_TRAIN_DAYS, ENOUGH_TRAIN_ROWS = 180, 1095, 1000
+ENOUGH_TEST_ROWS = 100
 
 
 @dataclass(frozen=True)
@@ -54,13 +57,13 @@ def plan(events: Events, target: Target) -> Plan:
     notes = []
     if maturity > 1:
         notes.append(f"the newest label is {maturity} days before the last row: label.maturity_days is {maturity}")
-    test = _test_days(events, target, usable, maturity)
+    test = _test_days(events, target, labelled[:usable], maturity)
     lookback = 28 if usable >= 120 else 14 if usable >= 40 else 7
-    train = min(180, max(MIN_TRAIN_DAYS, usable - test - lookback))
     end = usable - test
+    train = _train_days(labelled[:end], end - lookback)
     train_rows, test_rows = sum(labelled[max(0, end - train) : end]), sum(labelled[end:usable])
     low, high = _row_count(events)
-    gap, missing = _gaps(events)
+    gap, missing = _gaps(events, train + test + lookback + maturity + 1)
     window = Window(
         train_days=train,
         test_days=test,
@@ -99,17 +102,30 @@ def _labelled_a_day(events: Events, target: Target) -> list[int]:
     return counts
 
 
-def _test_days(events: Events, target: Target, usable: int, maturity: int) -> int:
-    """A sixth of the days, more where the newest ones hold one class only: nothing could be judged on them."""
-    shortest, longest = max(3, min(14, usable // 6)), usable - MIN_TRAIN_DAYS
+def _test_days(events: Events, target: Target, labelled: Sequence[int], maturity: int) -> int:
+    """A sixth of the days, at most two weeks or what holds enough rows; more where they hold one class only."""
+    usable = len(labelled)
+    sixth, longest = max(3, usable // 6), usable - MIN_TRAIN_DAYS
+    shortest = max(3, min(14, sixth))
+    while shortest < sixth and sum(labelled[usable - shortest :]) < ENOUGH_TEST_ROWS:
+        shortest += 1
     for days in range(shortest, longest + 1):
         if len(_kinds(events, target, days, maturity)) >= 2:
             return days
     raise ConfigError(
-        f"the newest {longest} days with labels hold one value of {events.label} only",
+        f"the newest {longest} days with labels hold one value of {shorten(events.label, 60)} only",
         where="--label",
         remedy="bring days on which both happened",
     )
+
+
+def _train_days(labelled: Sequence[int], available: int) -> int:
+    """The usual length, or what holds enough rows, of the days before the test days."""
+    days = min(USUAL_TRAIN_DAYS, max(MIN_TRAIN_DAYS, available))
+    longest = min(LONGEST_TRAIN_DAYS, available)
+    while days < longest and sum(labelled[-days:]) < ENOUGH_TRAIN_ROWS:
+        days += 1
+    return days
 
 
 def _kinds(events: Events, target: Target, days: int, maturity: int) -> set[float]:
@@ -140,10 +156,16 @@ def _row_count(events: Events) -> tuple[float, float]:
     )
 
 
-def _gaps(events: Events) -> tuple[int, float]:
-    """The longest run of days without rows, and the share of such days."""
+def _gaps(events: Events, window: int) -> tuple[int, float]:
+    """The longest run of days without rows, and the largest share of such days in any window of so many."""
+    import numpy as np
+
     steps = [(later[0] - day[0]).days - 1 for day, later in zip(events.days, events.days[1:], strict=False)]
-    return max(steps), 1 - len(events.days) / ((events.last - events.first).days + 1)
+    there = np.zeros((events.last - events.first).days + 1)
+    there[[(day - events.first).days for day, _, _ in events.days]] = 1
+    length = min(window, len(there))
+    sums = np.convolve(there, np.ones(length), "valid")
+    return max(steps), float(1 - sums.min() / length)
 
 
 def _coverage(target: Target) -> float:

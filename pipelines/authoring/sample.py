@@ -15,10 +15,13 @@ from pipelines.ledger.manifest import Manifest, Partition, load_manifest
 from pipelines.ledger.store import Store
 from pipelines.storage.lake import Source
 
+Found = tuple[str, list[SourceFile], list[Partition]]
 
-def newest_files(settings: Settings, name: str, model: Model, scratch: Path) -> tuple[str, list[SourceFile]]:
+
+def newest_files(settings: Settings, name: str, model: Model, scratch: Path) -> Found:
     """Where the data was found (`ledger` or `lake`), and the files of the newest window that a retraining would read.
 
+    Last come the partitions of the window (of all days where none is accepted) that the ledger holds in quarantine.
     What lies in no folder is copied below `scratch`.
 
     Raises:
@@ -28,11 +31,19 @@ def newest_files(settings: Settings, name: str, model: Model, scratch: Path) -> 
     try:
         ledger = Ledger.open(settings, name)
     except InputError:
-        return "lake", _from_lake(settings, model, scratch)
+        return "lake", _from_lake(settings, model, scratch), []
     manifest = load_manifest(ledger) if ledger.head("data") else Manifest()
     if not manifest.days(model.events):
-        return "lake", _from_lake(settings, model, scratch)
-    return "ledger", _from_ledger(settings, ledger, manifest, model)
+        return "lake", _from_lake(settings, model, scratch), _quarantined(manifest)
+    since = _window(model, manifest.days(model.events)[-1])[0]
+    return "ledger", _from_ledger(settings, ledger, manifest, model), _quarantined(manifest, since)
+
+
+def _quarantined(manifest: Manifest, since: date = date.min) -> list[Partition]:
+    """The partitions, from the day `since` on, whose newest revision may not be read, in order of time."""
+    newest = {(item.table, item.partition): item for item in manifest}
+    refused = [item for item in newest.values() if not item.accepted and item.partition >= since.isoformat()]
+    return sorted(refused, key=lambda item: (item.partition, item.table))
 
 
 def _from_ledger(settings: Settings, ledger: Ledger, manifest: Manifest, model: Model) -> list[SourceFile]:
@@ -51,8 +62,6 @@ def _from_ledger(settings: Settings, ledger: Ledger, manifest: Manifest, model: 
 
 
 def _from_lake(settings: Settings, model: Model, scratch: Path) -> list[SourceFile]:
-    import pyarrow.parquet as pq
-
     source, events = Source(settings), model.tables[model.events]
     start, end = model.schedule.start, model.schedule.end or datetime.now(UTC).date()
     held = source.present(events, [day.isoformat() for day in _days(start, end)])
@@ -69,8 +78,19 @@ def _from_lake(settings: Settings, model: Model, scratch: Path) -> list[SourceFi
             path = source.readable(config, name, scratch, model.validation.max_bytes)
             if path is not None:
                 day = None if name == STATIC else date.fromisoformat(name)
-                files.append(SourceFile(table, day, path, pq.read_metadata(path).num_rows))
+                files.append(SourceFile(table, day, path, _rows(path)))
     return files
+
+
+def _rows(path: Path) -> int:
+    """The rows of a file; 0 where it cannot be read, which the judgement of its day will say."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except (OSError, pa.ArrowException):
+        return 0
 
 
 def _window(model: Model, last: date) -> list[date]:

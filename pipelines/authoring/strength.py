@@ -78,7 +78,7 @@ def _bins(values: pa.ChunkedArray, use: Use) -> Any:
     import numpy as np
     import pyarrow as pa
 
-    if use in (Use.NUMBER, Use.SINCE):
+    if use in (Use.NUMBER, Use.SINCE, Use.MOMENT):
         if pa.types.is_timestamp(values.type) or pa.types.is_date(values.type):
             values = values.cast(pa.timestamp("us", getattr(values.type, "tz", None))).cast(pa.int64())
         numbers = np.asarray(values.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)

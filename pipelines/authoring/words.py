@@ -10,6 +10,14 @@ from typing import Any
 from pipelines.config import plain_yaml
 from pipelines.errors import shorten
 
+_ID = re.compile(r"(^|[_ .-])(id|key|uuid|guid|code|zip|zipcode|postcode|no|nr)$", re.IGNORECASE)
+_CAMEL_ID = re.compile(r"[a-z0-9](Id|ID|Key|Code)$")
+
+
+def looks_like_id(name: str) -> bool:
+    """Whether a column so named holds names of things rather than amounts."""
+    return bool(_ID.search(name) or _CAMEL_ID.search(name))
+
 
 def identifier(name: str) -> str:
     """`name` as an SQL identifier, bare where that is safe."""
@@ -50,7 +58,7 @@ def quoted(text: str) -> str:
 
 def slug(text: str) -> str:
     """`text` as part of a feature's name."""
-    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")[:40] or "value"
+    return re.sub(r"\W+", "_", text.lower()).strip("_")[:40] or "value"
 
 
 @lru_cache(maxsize=1)

@@ -18,7 +18,7 @@ _MODEL = re.compile(r"[a-z][a-z0-9_]{0,62}\Z", re.ASCII)
 _TABLE = re.compile(r"[a-z][a-z0-9_]{0,62}\Z", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}\Z", re.ASCII)
 _RUN = re.compile(r"(\d{4}-\d{2}-\d{2})-(\d{8}T\d{6}Z)-([0-9a-f]{6})\Z", re.ASCII)
-EARLIEST, LATEST = date(1990, 1, 1), date(2100, 1, 1)
+EARLIEST, LATEST = date(1850, 1, 1), date(2100, 1, 1)
 
 
 class Promotion(StrEnum):
@@ -54,7 +54,7 @@ def partition_name(text: str) -> str:
 
 
 def day(text: str, *, where: str = "date") -> date:
-    """The day written `YYYY-MM-DD`, between 1990 and 2100; raises ConfigError otherwise."""
+    """The day written `YYYY-MM-DD`, between 1850 and 2100; raises ConfigError otherwise."""
     try:
         if not _DAY.match(text):
             raise ValueError

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import duckdb
 
 MEMORY = "750MB"
+# What `pipelines.features.local_time` compiles to, here as on Spark.
+_LOCAL_TIME = "CREATE MACRO from_utc_timestamp(moment, zone) AS timezone(zone, timezone('UTC', moment::TIMESTAMP))"
 
 
 @contextmanager
@@ -39,6 +41,7 @@ def connect(scratch: Path, *, threads: int = 2, memory: str = MEMORY) -> Iterato
     connection = duckdb.connect(":memory:", config=config)
     try:
         connection.execute("SET TimeZone='UTC'")
+        connection.execute(_LOCAL_TIME)
         yield connection
     except duckdb.Error as error:
         raise explain(error, memory) from error

@@ -5,7 +5,7 @@ return finish(rows, [...])
 """
 
 from pipelines.features.counts import daily_count
-from pipelines.features.days import add_calendar, bucket, day_number
+from pipelines.features.days import add_calendar, bucket, day_number, local_time
 from pipelines.features.lookup import lookup
 from pipelines.features.result import finish
 from pipelines.features.stats import Stats, attach
@@ -19,6 +19,7 @@ __all__ = [
     "daily_count",
     "day_number",
     "finish",
+    "local_time",
     "lookup",
     "trailing_count",
     "trailing_mean",

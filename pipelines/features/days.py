@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 
 import ibis
+import ibis.expr.datatypes as dt
 from ibis import Table
-from ibis.expr.types import DateValue, IntegerValue, NumericValue
+from ibis.expr.types import DateValue, IntegerValue, NumericValue, TimestampValue
 
 CALENDAR = ("day_of_week", "is_weekend", "day_of_month", "day_of_year", "month", "year_sin", "year_cos")
 
@@ -38,6 +39,18 @@ def add_calendar(rows: Table, *parts: str) -> Table:
     }
     _known_names(parts, known)
     return rows.mutate(**{name: known[name] for name in parts or CALENDAR})
+
+
+def local_time(moment: TimestampValue, zone: str) -> TimestampValue:
+    """What the clocks of `zone`, an IANA time zone, show at `moment`: the tables have all their times in UTC."""
+    shown: TimestampValue = from_utc_timestamp(moment, zone)
+    return shown
+
+
+@ibis.udf.scalar.builtin(signature=((dt.timestamp, dt.string), dt.timestamp))  # type: ignore[untyped-decorator]
+def from_utc_timestamp(moment: TimestampValue, zone: str) -> TimestampValue:
+    """Spark's function of this name; the local engine defines it for DuckDB."""
+    raise NotImplementedError
 
 
 def bucket(value: NumericValue, width: int) -> IntegerValue:

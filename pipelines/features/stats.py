@@ -35,7 +35,12 @@ def attach(rows: Table, *stats: Sequence[Stats]) -> Table:
     """`rows` with the columns of all `stats` (what `trailing_rate`, `lookup` and the others give back), row for row.
 
     A row whose key is null, or that no statistic is there for, gets null (counts: 0).
+
+    Raises:
+        ValueError: `rows` has a column `_day`, which this function would replace.
     """
+    if DAY in rows.columns:
+        raise ValueError(f"attach numbers the rows' days in a column {DAY}: give the table's own {DAY} another name")
     keyed = rows.mutate(**{DAY: day_number(rows.event_date)})
     # One chain of joins with one selection at its end: a selection after each would nest them and slow the compiler.
     joined, added = keyed, dict[str, int | None]()

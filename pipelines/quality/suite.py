@@ -78,7 +78,7 @@ class Rule(Strict):
         return shorten(f"{self.expect}({arguments})", 160)
 
 
-class _File(RootModel[dict[str, Annotated[tuple[Rule, ...], Field(strict=False, max_length=1000)]]]):
+class _File(RootModel[dict[str, Annotated[tuple[Rule, ...], Field(strict=False, max_length=5000)]]]):
     pass
 
 

@@ -67,6 +67,7 @@ def test_sound_model(settings, tiny_model):
     assert [item.check for item in report.findings] == [
         "configuration",
         "data",
+        "days",
         "features",
         "point in time",
         "threads",

@@ -57,7 +57,7 @@ def test_the_features_run_and_show_nothing_of_the_label(draft: Drafted, tmp_path
     names = {name for name in table.column_names if name not in {"row_id", "event_date", "label"}}
     assert {"shop", "product", "distance", "price", "member", "days_since_joined", "day_of_week"} <= names
     assert any(name.endswith("_shop_14d") for name in names)
-    assert not names & {"outcome", "minutes", "Umsatz", "remark", "order_id"}
+    assert not names & {"outcome", "minutes", "Umsatz €", "remark", "order_id"}
     assert all(table[name].null_count < table.num_rows / 4 for name in names)
     assert table["label"].null_count < table.num_rows * 0.05
 
@@ -84,7 +84,7 @@ def test_what_each_task_says_of_its_label(draft: Drafted) -> None:
     expected = {
         "orders": ("outcome = 'late'", (), ("outcome", "minutes")),
         "ratings": ("label", ("fair", "good", "it's bad"), ("label",)),
-        "sales": ('"Umsatz"', (), ("Umsatz",)),
+        "sales": ('"Umsatz €"', (), ("Umsatz €",)),
     }
     assert (label.expression, label.classes, banned) == expected[draft.case.name]
 
@@ -94,7 +94,7 @@ def test_what_was_changed_or_doubted_is_said(draft: Drafted) -> None:
     expected = {
         "orders": ["1 where outcome is 'late', the rarer of the two", "minutes alone tells the label (AUC 1.000)"],
         "ratings": ["one of 3 classes of label"],
-        "sales": ["column 'Umsatz €' is called Umsatz in the lake", "day of sale: text is stored as dates"],
+        "sales": ["sales: a model of Umsatz €", "day of sale: text is stored as dates"],
     }
     assert all(sentence in text for sentence in expected[draft.case.name])
     assert "not used: remark: text with" in text

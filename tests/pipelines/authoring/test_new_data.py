@@ -174,7 +174,7 @@ def test_ids_constants_and_late_times_are_no_features(desk: Desk) -> None:
         "paid_at",
         "amount",
         "raw",
-        "source_row_id",
+        "row_id_2",
     }
     assert pa.types.is_string(desk.features.schema.field("city_code").type) or "city_code" in names
     text = report.render()
@@ -185,7 +185,7 @@ def test_ids_constants_and_late_times_are_no_features(desk: Desk) -> None:
         "column nothing holds nothing but nulls",
         "numbers written as text",
         "paid_at: in 2,400 rows",
-        "source_row_id: ",
+        "column 'row_id' is not taken over",
         "raw: values of type binary",
     ):
         assert sentence in text, sentence
@@ -249,7 +249,7 @@ def test_a_copy_of_a_number_in_another_unit_is_banned(desk: Desk) -> None:
 
 def test_columns_that_are_called_like_features_do_not_clash(desk: Desk) -> None:
     desk(hour=desk.random.random(N), day_of_week=desk.random.random(N), month=desk.random.integers(0, 9, N),
-         is_weekend=desk.random.random(N), _day=desk.random.random(N), count=desk.random.random(N))  # fmt: skip
+         is_weekend=desk.random.random(N), count=desk.random.random(N))  # fmt: skip
     assert {"hour", "event_hour", "day_of_week", "count"} <= set(desk.features.column_names)
 
 

@@ -13,6 +13,7 @@ import pytest
 from drafting import columns, drafted, write
 
 from pipelines.authoring.new import draft
+from pipelines.authoring.source import Request
 from pipelines.config.model import Validation
 from pipelines.config.settings import Settings
 from pipelines.errors import ConfigError, DataError
@@ -61,7 +62,7 @@ REFUSED: dict[str, tuple[Callable[[], pa.Table], dict[str, str], str]] = {
     "time of another age": (
         lambda: table(at=pa.array([0] * N, pa.timestamp("us"))),
         {},
-        "at holds 1970-01-01, outside 1990-01-01",
+        "at: all 600 rows are of 1970-01-01; fillers for missing times",
     ),
     "infinite": (lambda: table(price=[float("inf")] + [1.0] * (N - 1)), {}, "price: 1 of 600 values are infinite"),
     "nested": (lambda: table(tags=[["a"]] * N), {}, "'tags' is nested"),
@@ -149,7 +150,7 @@ def test_a_source_that_is_no_parquet_file(settings: Settings, tmp_path: Path, ki
         "empty": "empty",
     }[kind]
     with pytest.raises((ConfigError, DataError), match=message):
-        draft(settings, "draft", path, "y", "at", lambda _: None)
+        draft(settings, "draft", Request(path, "y", "at"), lambda _: None)
     assert left_behind(settings) == []
 
 
