@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any, Self
 from pipelines.config.secrets import MLFLOW, login
 from pipelines.config.settings import Settings
 from pipelines.errors import ConfigError, EvergreenError, PassingFault, shorten
+from pipelines.ledger.locks import locked
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 LEDGER_TAG = "ledger.tag"
 PARAM_LIMIT = 500
+_TABLES: set[str] = set()  # the databases in files that this process has looked into
 # MLflow reads these when it is imported: no telemetry, no search for a Git binary, one quick retry instead of minutes.
 _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -187,17 +189,33 @@ class Registry:
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)  # an environment made by uv has no pip
         logging.getLogger("alembic").setLevel(logging.WARNING)
-        if self.uri.startswith("sqlite:///"):
-            Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         mlflow.set_tracking_uri(self.uri)
         try:
             with _logged_in(self._login):
+                _make_tables(self.uri)
                 yield mlflow.MlflowClient(self.uri, self.uri)
         except (MlflowException, RequestException) as error:
             known = _meaning(error, _public(self.uri))
             if known is None:
                 raise
             raise known from error
+
+
+def _make_tables(uri: str) -> None:
+    """Let MLflow make the tables of a database in a file, or bring them up to date: one process at a time.
+
+    MLflow looks whether they are there and then makes them: the first two runs of a fresh home would both make them.
+    """
+    file = Path(uri.removeprefix("sqlite:///"))
+    if not uri.startswith("sqlite:///") or (uri in _TABLES and file.is_file()):
+        return
+    import mlflow
+
+    with locked(file.with_name(f"{file.name}.lock"), what="MLflow's database"):
+        client = mlflow.MlflowClient(uri, uri)
+        client.search_experiments(max_results=1)
+        client.search_registered_models(max_results=1)
+    _TABLES.add(uri)
 
 
 @contextmanager

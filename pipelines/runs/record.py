@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipelines.config import plain_yaml
 from pipelines.registry import Column, Entry
+from pipelines.storage import bounded
+from pipelines.storage.files import read_json
 
 REPORTS = ("out/evaluate/report.html", "out/validate/report.html")
 COST = "out/evaluate/cost.json"
@@ -34,7 +34,7 @@ def entry_of(root: Path, model: str, run_id: str) -> Entry:
     return Entry(
         model=model,
         tag=f"runs/{run_id}",
-        params=dict(flat(plain_yaml.load((root / "params.yaml").read_text()))),
+        params=dict(flat(bounded.parse_yaml((root / "params.yaml").read_bytes(), f"{run_id}: params.yaml"))),
         metrics=dict(_metrics(root)),
         tags=tags,
         dataset={"digest": _features_digest(lock), "tag": f"runs/{run_id}", "path": "out/features"},
@@ -70,10 +70,10 @@ def _number(value: object) -> bool:
 
 
 def _features_digest(lock: bytes) -> str:
-    outs = plain_yaml.load(lock)["stages"]["features"]["outs"]
+    outs = bounded.parse_yaml(lock, "dvc.lock")["stages"]["features"]["outs"]
     return str(outs[0]["md5"]).removesuffix(".dir")
 
 
 def _json(path: Path) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads(path.read_bytes())
+    value: dict[str, Any] = read_json(path)
     return value
