@@ -29,6 +29,7 @@ BAD = {
     "infinity": (b'{"a": -Infinity}', "json", "Infinity"),
     "beyond floats": (b'{"a": 1e999}', "json", "1e999"),
     "beyond floats, in a list": (b"[1,-1.5E+400]", "json", "which no float holds"),
+    "beyond floats by its length": (b"[" + b"9" * 400 + b".0]", "json", "which no float holds"),
     "a key twice": (b'{"a": 1, "b": {"c": 1, "c": 1}}', "json", "'c' twice"),
     "not UTF-8": (b'"\xff"', "json", "utf-8"),
     "UTF-16": ('{"a": 1}'.encode("utf-16"), "json", "utf-8"),
