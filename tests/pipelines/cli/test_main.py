@@ -20,6 +20,7 @@ COMMANDS = (
     "score",
     "monitor",
     "reproduce",
+    "discard",
     "request",
     "decide",
     "decisions",
