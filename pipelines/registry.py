@@ -17,12 +17,13 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from pipelines.config import plain_yaml
 from pipelines.config.secrets import MLFLOW, login
 from pipelines.config.settings import Settings
-from pipelines.errors import ConfigError, EvergreenError, IntegrityError, PassingFault, shorten
+from pipelines.errors import ConfigError, EvergreenError, IntegrityError, PassingFault, UnreadableRecord, shorten
+from pipelines.ledger.locks import locked
 from pipelines.published import ask, fresh
 from pipelines.published.build import CODE, SCORING, TREES, Published, build, digest
+from pipelines.storage import bounded
 from pipelines.storage.files import sha256_file, short
 from pipelines.storage.model_file import Signature
 
@@ -36,8 +37,7 @@ LOADER = "mlflow.pyfunc.loaders.code_model"
 # Where MLflow keeps the published files.
 PLACES = {CODE: CODE, TREES: f"artifacts/{TREES}", SCORING: f"artifacts/{SCORING}"}
 PARAM_LIMIT = 500
-# Of an MLmodel: with thousands of inputs it has some hundred kilobytes.
-MLMODEL_BYTES, MLMODEL_LEVELS = 4 << 20, 12
+_TABLES: set[str] = set()  # the databases in files that this process has looked into
 # MLflow reads these when it is imported: no telemetry, no search for a Git binary, one quick retry instead of minutes.
 _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -289,17 +289,33 @@ class Registry:
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)  # an environment made by uv has no pip
         logging.getLogger("alembic").setLevel(logging.WARNING)
-        if self.uri.startswith("sqlite:///"):
-            Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         mlflow.set_tracking_uri(self.uri)
         try:
             with _logged_in(self._login):
+                _make_tables(self.uri)
                 yield mlflow.MlflowClient(self.uri, self.uri)
         except (MlflowException, RequestException) as error:
             known = _meaning(error, _public(self.uri))
             if known is None:
                 raise
             raise known from error
+
+
+def _make_tables(uri: str) -> None:
+    """Let MLflow make the tables of a database in a file, or bring them up to date: one process at a time.
+
+    MLflow looks whether they are there and then makes them: the first two runs of a fresh home would both make them.
+    """
+    file = Path(uri.removeprefix("sqlite:///"))
+    if not uri.startswith("sqlite:///") or (uri in _TABLES and file.is_file()):
+        return
+    import mlflow
+
+    with locked(file.with_name(f"{file.name}.lock"), what="MLflow's database"):
+        client = mlflow.MlflowClient(uri, uri)
+        client.search_experiments(max_results=1)
+        client.search_registered_models(max_results=1)
+    _TABLES.add(uri)
 
 
 @contextmanager
@@ -344,32 +360,15 @@ def _made(wanted: Publication, prove: bool) -> Iterator[Published]:
 
 def _runs_these(file: Path) -> bool:
     """Whether the MLmodel in `file`, which anybody may have written, has MLflow run the published code and files."""
-    import yaml
-
     try:
-        raw = file.read_bytes()
-        if len(raw) > MLMODEL_BYTES or not _is_shallow(raw):
-            return False
-        flavors = plain_yaml.load(raw)["flavors"]
+        flavors = bounded.parse_yaml(file.read_bytes(), file.name)["flavors"]
         said = flavors["python_function"]
         named = {name: item["path"] for name, item in said["artifacts"].items()}
         code = said["model_code_path"].rpartition("/")[2]
-    except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError):
+    except (OSError, UnreadableRecord, AttributeError, KeyError, TypeError, ValueError):
         return False
     wanted = {"model": PLACES[TREES], "scoring": PLACES[SCORING]}
     return list(flavors) == ["python_function"] and (said["loader_module"], code, named) == (LOADER, CODE, wanted)
-
-
-def _is_shallow(raw: bytes) -> bool:
-    """Whether the YAML in `raw` has no aliases, and no more levels than MLflow writes: found before any is built."""
-    import yaml
-
-    depth = 0
-    for event in yaml.parse(raw, Loader=plain_yaml.LOADER):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MLMODEL_LEVELS or isinstance(event, yaml.AliasEvent):
-            return False
-    return True
 
 
 def _version_of(client: MlflowClient, model: str, tag: str) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from pipelines.config import settings as configuration
 from pipelines.config.gates import observed
 from pipelines.config.model import HIGHER_IS_BETTER
 from pipelines.errors import shorten
+from pipelines.ledger import reader
 from pipelines.ledger.approvals import GATES
 from pipelines.ledger.git import Ledger
 
@@ -34,9 +34,14 @@ class Evidence:
 
     @classmethod
     def read(cls, ledger: Ledger, run_id: str) -> Evidence:
-        """As the run's tag holds them; raises PassingFault where the ledger cannot be read."""
-        found = ledger.read_many((f"runs/{run_id}", path) for path in (RUN, GATES, METRICS, COST))
-        read = {path: json.loads(content or b"{}") for (_, path), content in found.items()}
+        """As the run's tag holds them.
+
+        Raises:
+            UnreadableRecord: one of them is not what a stage writes.
+            PassingFault: the ledger cannot be read.
+        """
+        found = reader.records(ledger, ((f"runs/{run_id}", path) for path in (RUN, GATES, METRICS, COST)))
+        read = {path: {} if item.missing else item.fields().value for (_, path), item in found.items()}
         return cls(ledger.model, run_id, read[RUN], read[GATES], read[METRICS], read[COST])
 
     @property

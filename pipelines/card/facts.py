@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from pipelines.config import plain_yaml
 from pipelines.config.gates import Family, observed
 from pipelines.config.load import load_model
 from pipelines.config.model import Model
 from pipelines.config.params import RunParams
 from pipelines.evaluation.metrics import default_metric
+from pipelines.ledger import broken, reader
 from pipelines.storage.files import read_json, sha256_file
 from pipelines.storage.model_file import Signature
 
@@ -64,7 +64,7 @@ class Facts:
             run=run,
             commit=commit,
             model=load_model(root / "model"),
-            params=RunParams.model_validate(plain_yaml.load((root / "params.yaml").read_bytes())),
+            params=broken.params(reader.Record(f"{run}: params.yaml", (root / "params.yaml").read_bytes())),
             signature=Signature.read(root / "out/train/signature.json"),
             found={name: read_json(root / path) for name, path in _JSON.items()}
             | {"cost": read_json(root / _COST) if (root / _COST).is_file() else {}},

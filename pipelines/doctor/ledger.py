@@ -9,7 +9,7 @@ from pathlib import Path
 from pipelines.config import secrets
 from pipelines.config.load import model_folders
 from pipelines.config.settings import Settings
-from pipelines.doctor import champions
+from pipelines.doctor import champions, records
 from pipelines.doctor.base import Check, Finding, fail, ok, warn
 from pipelines.doctor.ledger_rules import proved, speaking
 from pipelines.doctor.web import ask
@@ -26,13 +26,14 @@ def checks(settings: Settings) -> list[Check]:
     if "://" not in settings.ledgers:
         known = _known(settings, Path(settings.ledgers))
         guarded = [Check(f"ledger {name}", partial(embedded, settings, name)) for name in known]
-        return [*guarded, *champions.checks(settings, known)] or [
+        return [*guarded, *records.checks(settings, known), *champions.checks(settings, known)] or [
             Check("ledgers", partial(_place, Path(settings.ledgers)))
         ]
     models = [folder.name for folder in model_folders(settings.models)] if settings.models.is_dir() else []
     return [
         Check("ledgers", partial(_server, settings)),
         *(Check(f"ledger {name}", partial(remote, settings, name)) for name in models),
+        *records.checks(settings, models),
         *champions.checks(settings, models),
     ]
 

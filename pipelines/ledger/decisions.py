@@ -13,6 +13,7 @@ from pipelines.ledger.git import Ledger
 from pipelines.storage import bounded
 from pipelines.storage.files import json_bytes
 
+BRANCH = "decisions"
 REFUSAL = "refusal"
 ALL = 1_000_000
 _ATTEMPTS = 60

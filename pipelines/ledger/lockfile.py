@@ -151,7 +151,8 @@ def _check_definition(stage: Fields) -> None:
             _check_path(file, stage.where)
     for kind in _OUTS:
         for item in stage.get(kind, list, []) or []:
-            for path, options in (item if isinstance(item, dict) else {item: None}).items():
+            named = item if isinstance(item, dict) else {of_kind(item, str, stage.where, kind): None}
+            for path, options in named.items():
                 _check_path(path, stage.where)
                 Fields(of_kind(options or {}, dict, stage.where, kind), stage.where).get("cache", bool, True)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from pipelines.config import names, plain_yaml
+from pipelines.config import names
 from pipelines.config.settings import Settings
 from pipelines.errors import InputError, IntegrityError, shorten
 from pipelines.ledger import checkout, lease, server, stamps
@@ -22,6 +22,7 @@ from pipelines.ledger.locks import locked
 from pipelines.ledger.outs import fetch_files, link
 from pipelines.ledger.remotes import passing
 from pipelines.ledger.store import Store
+from pipelines.storage import bounded
 from pipelines.storage.files import read_json, write_bytes
 
 LAKE_STAGES = frozenset({"snapshot", "validate", "features"})
@@ -223,7 +224,8 @@ class Workspace:
 
     def _push_bytes(self, lock: bytes, stage: str) -> None:
         store = self._bytes()
-        outs = plain_yaml.load(lock)["stages"][stage]["outs"]
+        # What DVC has just written here; its names of objects are looked at as they are used.
+        outs = bounded.parse_yaml(lock, f"{self.root.name}: dvc.lock")["stages"][stage]["outs"]
         kept = {out.path for out in self.pipeline.outs(stage) if out.cached}
         oids: list[str] = []
         for out in outs:

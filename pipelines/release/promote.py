@@ -132,7 +132,8 @@ def _swap(
         approver=answer.by if answer else "gates",
         evidence=run["gates"],
         window=champions.ChampionWindow.of(run["params"].span),
-        metrics=run["metrics"]["challenger"],
+        # A metric that could not be computed is none that a champion has.
+        metrics={name: value for name, value in run["metrics"]["challenger"].items() if isinstance(value, int | float)},
     )
     try:
         made = champions.promote(ledger, challenger, head)

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipelines.config.settings import Settings
 from pipelines.errors import ConfigError, IntegrityError
+from pipelines.ledger import reader
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.outs import fetch_files
 from pipelines.night.scratch import scratch_folder
@@ -18,7 +19,6 @@ from pipelines.release.answers import GATES, METRICS
 from pipelines.release.seen import Seen
 from pipelines.runs.record import thresholds_of
 from pipelines.stages.context import Progress
-from pipelines.storage.files import read_json
 from pipelines.storage.model_file import Signature
 
 FILES = {
@@ -50,12 +50,13 @@ def of_run(settings: Settings, ledger: Ledger, run: str, folder: Path) -> Public
     tag = f"runs/{run}"
     fetch_files(settings, ledger, tag, {path: folder / name for path, name in FILES.items()})
     signature = Signature.read(folder / "signature.json")
-    gates, metrics = (read_json(folder / name) for name in ("gates.json", "metrics.json"))
-    if not isinstance(gates, dict) or not isinstance(metrics, dict):
-        raise IntegrityError("its gates or metrics are none", where=tag)
-    if signature.model_sha256 != gates.get("model_sha256"):
+    gates, metrics = (
+        reader.Record(f"{ledger.model} {tag}: {name}", (folder / name).read_bytes()).fields(limit=reader.EVIDENCE_LIMIT)
+        for name in ("gates.json", "metrics.json")
+    )
+    if signature.model_sha256 != gates.get("model_sha256", str, None):
         raise IntegrityError("its signature names another model than its gates judged", where=tag)
-    serving = metrics.get("serving")
+    serving = metrics.value.get("serving")
     params = read_params(folder / "params.yaml")
     return Publication(
         folder / "release.json",

@@ -6,7 +6,6 @@ The child is `evergreen stage NAME --here`: it does to the files what the same s
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import signal
 import subprocess
@@ -16,7 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.settings import PROJECT, Settings, child_environment
-from pipelines.errors import Crashed, EvergreenError, GateRefusal, InputError, NothingToDo, PassingFault
+from pipelines.errors import (
+    Crashed,
+    EvergreenError,
+    GateRefusal,
+    InputError,
+    NothingToDo,
+    PassingFault,
+    UnreadableRecord,
+)
+from pipelines.storage import bounded
 
 if TYPE_CHECKING:
     from pipelines.stages.context import StageResult
@@ -139,7 +147,7 @@ def _crash(code: int) -> str:
 def _summary(output: str) -> dict[str, Any] | None:
     """The JSON object in the last line, without the exit code that the command adds."""
     try:
-        value = json.loads(output.strip().rpartition("\n")[2])
-    except ValueError:
+        value = bounded.parse_json(output.strip().rpartition("\n")[2].encode(), "the stage's answer")
+    except UnreadableRecord:
         return None
     return {key: item for key, item in value.items() if key != "exit_code"} if isinstance(value, dict) else None

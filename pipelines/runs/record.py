@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipelines.config import plain_yaml
 from pipelines.registry import Entry, Publication
+from pipelines.storage import bounded
+from pipelines.storage.files import read_json
 from pipelines.storage.model_file import Signature
 
 REPORTS = ("out/evaluate/report.html", "out/validate/report.html")
@@ -22,7 +22,7 @@ def entry_of(root: Path, model: str, run_id: str) -> Entry:
     lock = (root / "dvc.lock").read_bytes()
     code = _json(root / "code.json")
     run = _json(root / "run.json")
-    params = plain_yaml.load((root / "params.yaml").read_text())
+    params = bounded.parse_yaml((root / "params.yaml").read_bytes(), f"{run_id}: params.yaml")
     signature = Signature.read(root / "out/train/signature.json")
     tags = {
         "data.commit": run["request"]["data_commit"],
@@ -82,10 +82,10 @@ def _number(value: object) -> bool:
 
 
 def _features_digest(lock: bytes) -> str:
-    outs = plain_yaml.load(lock)["stages"]["features"]["outs"]
+    outs = bounded.parse_yaml(lock, "dvc.lock")["stages"]["features"]["outs"]
     return str(outs[0]["md5"]).removesuffix(".dir")
 
 
 def _json(path: Path) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads(path.read_bytes())
+    value: dict[str, Any] = read_json(path)
     return value

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from contextlib import ExitStack, chdir
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.config import plain_yaml
 from pipelines.config.names import STAGES
 from pipelines.config.settings import Settings
 from pipelines.errors import ConfigError, InputError
 from pipelines.ledger import champion as champions
-from pipelines.ledger import code, stamps
+from pipelines.ledger import checkout, code, stamps
 from pipelines.ledger.command import git
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.outs import fetch_files, link
@@ -22,6 +20,7 @@ from pipelines.ledger.store import Store
 from pipelines.ledger.workspace import CHAMPION_FILES
 from pipelines.runs import stage
 from pipelines.stages.context import Progress
+from pipelines.storage import bounded
 from pipelines.storage.files import read_json, sha256_file
 
 MODEL = "out/train/release.json"
@@ -81,6 +80,8 @@ def reproduce(settings: Settings, model: str, version: int, folder: Path | None,
         for name in STAGES:
             say(f"{name} again")
             stage.run(root, name, say)
+        # The stages have run a model's code here.
+        checkout.disarm(root, ledger.mirror, "reproduced")
         found = sha256_file(root / MODEL), sha256_file(root / METRICS)
         first = _first_difference(settings, root)
         same = recorded == found and not first
@@ -137,7 +138,7 @@ def _bring(settings: Settings, ledger: Ledger, root: Path) -> None:
 
 def _first_difference(settings: Settings, root: Path) -> str:
     """The first out, in the order of the stages, whose bytes are not those in `dvc.lock`; empty if none."""
-    locked = plain_yaml.load((root / "dvc.lock").read_bytes())["stages"]
+    locked = bounded.parse_yaml((root / "dvc.lock").read_bytes(), "dvc.lock")["stages"]
     store = Store.open(settings, root, scm=True)
     try:
         with chdir(root), store.repo.lock:
@@ -153,6 +154,6 @@ def _first_difference(settings: Settings, root: Path) -> str:
 
 
 def _code_changed(root: Path) -> tuple[str, ...]:
-    then: dict[str, str] = json.loads((root / "code.json").read_bytes())["stages"]
+    then: dict[str, str] = read_json(root / "code.json")["stages"]
     now = code.stage_hashes()
     return tuple(name for name in STAGES if then.get(name) != now[name])

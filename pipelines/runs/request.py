@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import date
 from typing import Annotated, Any, Self
 
@@ -12,7 +11,8 @@ from pipelines.config import names
 from pipelines.config.names import Promotion
 from pipelines.config.params import Overrides
 from pipelines.config.strict import Strict
-from pipelines.errors import ConfigError, shorten
+from pipelines.errors import ConfigError, UnreadableRecord, shorten
+from pipelines.storage import bounded
 
 MAX_JSON = 8192
 
@@ -76,8 +76,8 @@ def json_object(text: str, allowed: set[str]) -> dict[str, Any]:
     if len(text) > MAX_JSON:
         raise ConfigError(f"is longer than {MAX_JSON} characters", where="--params", remedy="shorten the note")
     try:
-        value = json.loads(text or "{}")
-    except ValueError:
+        value = bounded.parse_json((text or "{}").encode(errors="replace"), "--params", limit=4 * MAX_JSON)
+    except UnreadableRecord:
         raise ConfigError(
             f"{shorten(text)!r} is not JSON", where="--params", remedy='write {"as_of": "2013-03-31"}'
         ) from None

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import importlib
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.config import plain_yaml
 from pipelines.config.gates import Family, Mode
 from pipelines.config.names import STAGES
 from pipelines.config.params import RunParams
 from pipelines.errors import ConfigError, ExitCode
 from pipelines.evaluation import keys
-from pipelines.ledger import decisions, runs
+from pipelines.ledger import broken, decisions, reader, runs
 from pipelines.ledger.workspace import Workspace
 from pipelines.runs import apart
 from pipelines.stages.context import Progress, StageContext, StageResult
@@ -74,7 +72,7 @@ def params_of(root: Path) -> RunParams:
     path = root / "params.yaml"
     if not path.is_file():
         raise ConfigError("there is no params.yaml", where=str(root), remedy="stand in a checked-out run")
-    return RunParams.model_validate(plain_yaml.load(path.read_bytes()))
+    return broken.params(reader.Record(f"{root.name}: params.yaml", path.read_bytes()))
 
 
 def _run(workspace: Workspace, stage: str, say: Progress) -> StageResult:
@@ -109,7 +107,7 @@ def _close(workspace: Workspace, result: StageResult) -> None:
     """Tag the finished run, and record the refusal if it was one."""
     runs.finish(workspace.ledger, workspace.run_id, workspace.fencing)
     if result.exit_code is ExitCode.REFUSED:
-        gates = json.loads((workspace.root / "out/evaluate/gates.json").read_bytes())
+        gates = read_json(workspace.root / "out/evaluate/gates.json")
         decisions.record(workspace.ledger, decisions.REFUSAL, _refusal(workspace.run_id, gates), key=workspace.run_id)
 
 

@@ -27,8 +27,8 @@ REMEDY = "mend the ledger; `evergreen discard` sets a run aside"
 
 _NUMBER = re.compile(r"[-+.:_0-9a-fA-FxXoO]+\Z")
 _NUMBER_LENGTH = 100
-# What the quick way through a JSON document would take for a number that is none, or text that nobody can write again.
-_ODD = re.compile(rb"\d{20}|(?:^|[\s:,\[])-?\d+(?:\.\d+)?[eE]\+?\d{3}|\\u[dD][89a-fA-F]")
+# Half of a surrogate pair is text that nobody can write again; looked for before each text is looked at.
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def parse(content: bytes, where: str, *, limit: int = MAX_JSON) -> Any:
@@ -46,13 +46,11 @@ def parse_json(content: bytes, where: str, *, limit: int = MAX_JSON) -> Any:
     """The JSON value in `content`: UTF-8, each key once, finite numbers of 64 bits at most; raises as `parse`."""
     try:
         text = _text(content, limit)
-        if _ODD.search(content):
-            value = json.loads(
-                text, object_pairs_hook=_once, parse_constant=_no_constant, parse_int=_int, parse_float=_float
-            )
+        value = json.loads(
+            text, object_pairs_hook=_once, parse_constant=_no_constant, parse_int=_int, parse_float=_float
+        )
+        if _SURROGATE.search(content):
             _encodable(value)
-        else:
-            value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
         _shallow(value)
     except RecursionError:
         raise unreadable(f"is nested deeper than {MAX_DEPTH}", where) from None
@@ -152,7 +150,7 @@ def _no_constant(name: str) -> None:
 
 
 def _int(text: str) -> int:
-    if len(text.lstrip("-")) > MAX_DIGITS:
+    if len(text) > MAX_DIGITS and len(text.lstrip("-")) > MAX_DIGITS:
         raise ValueError(f"the number {shorten(text, 30)} of {len(text)} digits")
     return int(text)
 
@@ -165,6 +163,7 @@ def _float(text: str) -> float:
 
 
 def _shallow(value: Any) -> None:
+    """Raises ValueError where `value` is nested too deep."""
     level = [value]
     for _ in range(MAX_DEPTH + 1):
         level = [child for item in level for child in _inside(item) if isinstance(child, dict | list)]

@@ -14,6 +14,8 @@ from stories import Story
 from pipelines.audit.explain import explain
 from pipelines.audit.history import history
 from pipelines.config import names
+from pipelines.doctor.base import Mark
+from pipelines.doctor.records import readable
 from pipelines.errors import InputError, IntegrityError, NothingToDo, UnreadableRecord
 from pipelines.ledger import Ledger, broken, challengers, decisions, outbox
 from pipelines.ledger.reader import GATES, JUDGED, REQUEST
@@ -102,6 +104,9 @@ def test_a_run_that_cannot_be_read_stops_nobody(crowned: Story, bare: Bare, path
     assert entry["champion"]["run"] == good(crowned)
     assert [line for line in entry["unreadable"] if line.startswith(f"run {BAD} cannot be read: {path}")]
     assert f"run {BAD} cannot be read: " in render(fleet(settings))
+    # doctor
+    found = readable(settings, "tiny")
+    assert (found.mark, f"run {BAD}: {path}" in found.found) == (Mark.WARN, True)
     # run
     same = opening.plan(settings, ledger, Request.of(as_of=str(crowned.tiny.day(stories.AS_OF))))
     again = opening.earlier(ledger, same)
@@ -242,6 +247,9 @@ def test_a_bad_record_of_one_model_is_an_error_of_its_own_and_stops_no_other(
     (entry,) = fleet(settings)["models"]
     if branch in ("champion", "data"):
         assert entry["unreadable"], entry
+    if branch != "nights" or content != b"{}":
+        found = readable(settings, "tiny")
+        assert (found.mark, BRANCHES[branch] in found.found or branch in found.found) == (Mark.WARN, True), found
     if branch == "champion":
         assert "champion     cannot be read" in render(fleet(settings))
         assert "none yet" not in render(fleet(settings))

@@ -222,3 +222,22 @@ def outcome(forger: Forger) -> int:
         if error.what != "nobody has approved it":
             raise
         return int(error.exit_code)
+
+
+@pytest.mark.parametrize(
+    ("path", "at", "new"),
+    [
+        (METRICS, ("test",), "x"),
+        (METRICS, ("challenger",), None),
+        ("dvc.yaml", ("stages", "evaluate", "outs", 0), []),
+        ("dvc.yaml", ("stages", "train", "outs"), None),
+        ("dvc.lock", ("stages", "train", "outs", 0, "md5"), "../../x"),
+    ],
+)
+def test_what_a_longer_draw_has_found_is_refused(forger: Forger, path: str, at: tuple[Any, ...], new: Any) -> None:
+    content = forger.files[path]
+    value = json.loads(content) if path.endswith(".json") else yaml.safe_load(content)
+    changed = with_node(value, at, new)
+    text = json.dumps(changed) if path.endswith(".json") else yaml.safe_dump(changed, sort_keys=False)
+    forger.forge(path, text.encode())
+    assert "its evidence does not hold" in refused(forger, path)

@@ -21,6 +21,7 @@ COMMANDS = (
     "monitor",
     "reproduce",
     "republish",
+    "discard",
     "request",
     "decide",
     "decisions",
