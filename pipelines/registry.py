@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pipelines.config.secrets import MLFLOW, login
-from pipelines.config.settings import Settings
+from pipelines.config.settings import Settings, sqlite_file
 from pipelines.errors import ConfigError, EvergreenError, PassingFault, shorten
 
 if TYPE_CHECKING:
@@ -187,8 +187,8 @@ class Registry:
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)  # an environment made by uv has no pip
         logging.getLogger("alembic").setLevel(logging.WARNING)
-        if self.uri.startswith("sqlite:///"):
-            Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        if (file := sqlite_file(self.uri)) is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
         mlflow.set_tracking_uri(self.uri)
         try:
             with _logged_in(self._login):

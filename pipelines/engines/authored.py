@@ -68,7 +68,7 @@ def load_build(path: Path) -> Build:
         raw = path.read_bytes()
         if len(raw) > MAX_BYTES:
             raise ConfigError(f"is larger than {MAX_BYTES} bytes", where=path.name, remedy="shorten it")
-        tree = compile(raw, str(path), "exec", ast.PyCF_ONLY_AST)
+        tree = ast.parse(raw, str(path))
         check_source(tree)
         with _staying():
             exec(compile(tree, str(path), "exec"), module.__dict__)  # noqa: S102 - its author is trusted with the process

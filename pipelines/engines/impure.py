@@ -38,9 +38,8 @@ def check_source(tree: ast.AST) -> None:
     for node in ast.walk(tree):
         found = _impure(node, names, seeded)
         if found:
-            raise ConfigError(
-                f"{shorten(found)} is another every time", where=f"{WHERE} line {node.lineno}", remedy=_REMEDY
-            )
+            place = f"{WHERE} line {getattr(node, 'lineno', 1)}"
+            raise ConfigError(f"{shorten(found)} is another every time", where=place, remedy=_REMEDY)
 
 
 def check_query(query: str) -> None:

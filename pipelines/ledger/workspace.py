@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, chdir
@@ -268,6 +269,8 @@ def _check_out(ledger: Ledger, run_id: str, root: Path, head: str) -> None:
     git(
         root.parent,
         *("clone", "--quiet", "--shared", "--no-tags", "--single-branch", "--template="),
+        # DVC asks the user's own list of ignored files too, where `*.lock` may stand, unless the repository names one.
+        *("--config", f"core.excludesFile={os.devnull}"),
         *("--branch", f"run/{run_id}", str(ledger.mirror), str(draft)),
     )
     git(draft, "reset", "--quiet", "--hard", head)
