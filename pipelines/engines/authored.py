@@ -52,7 +52,8 @@ def run_build(path: Path, params: RunParams, tables: Mapping[str, ibis.Table], a
         raise ConfigError(
             f"build gave back {type(found).__name__}", where=str(path.name), remedy="return an ibis.Table of features"
         )
-    check_query(str(ibis.to_sql(found, dialect="duckdb")))
+    written = [node.name for node in found.op().find(ibis.expr.operations.InMemoryTable)]
+    check_query(str(ibis.to_sql(found, dialect="duckdb")), (*tables, *written))
     return found
 
 

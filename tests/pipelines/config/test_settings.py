@@ -44,7 +44,7 @@ def test_a_wrong_value_names_its_variable(name, value):
 
 @pytest.mark.parametrize("part", ["a#b", "a, b", "%(home)s", "a\nb"])
 def test_a_home_that_dvc_cannot_write_down_is_refused(tmp_path, part):
-    with pytest.raises(ConfigError, match="EVERGREEN_HOME: .*DVC's configuration cannot; choose another path"):
+    with pytest.raises(ConfigError, match=r"EVERGREEN_HOME: .*DVC's configuration cannot; choose another path"):
         settings.load({"EVERGREEN_HOME": str(tmp_path / part)})
 
 
