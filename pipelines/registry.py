@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pipelines.config.secrets import MLFLOW, login
-from pipelines.config.settings import Settings
+from pipelines.config.settings import Settings, sqlite_file
 from pipelines.errors import ConfigError, EvergreenError, IntegrityError, PassingFault, UnreadableRecord, shorten
 from pipelines.ledger.locks import locked
 from pipelines.published import ask, fresh
@@ -306,11 +306,12 @@ def _make_tables(uri: str) -> None:
 
     MLflow looks whether they are there and then makes them: the first two runs of a fresh home would both make them.
     """
-    file = Path(uri.removeprefix("sqlite:///"))
-    if not uri.startswith("sqlite:///") or (uri in _TABLES and file.is_file()):
+    file = sqlite_file(uri)
+    if file is None or (uri in _TABLES and file.is_file()):
         return
     import mlflow
 
+    file.parent.mkdir(parents=True, exist_ok=True)
     with locked(file.with_name(f"{file.name}.lock"), what="MLflow's database"):
         client = mlflow.MlflowClient(uri, uri)
         client.search_experiments(max_results=1)

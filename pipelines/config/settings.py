@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from urllib.parse import unquote
 
 from pipelines.errors import ConfigError, shorten
 
@@ -109,15 +110,15 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         ConfigError: a variable holds a value that cannot be used.
     """
     env = os.environ if environ is None else environ
-    home = Path(env.get("EVERGREEN_HOME") or PROJECT / ".evergreen").resolve()
+    home = Path(_place(str(Path(env.get("EVERGREEN_HOME") or PROJECT / ".evergreen").resolve()), "EVERGREEN_HOME"))
     return Settings(
         home=home,
         models=Path(env.get("EVERGREEN_MODELS") or PROJECT / "include" / "models").resolve(),
         lake=env.get("EVERGREEN_LAKE") or str(home / "lake"),
         ledgers=env.get("EVERGREEN_LEDGERS") or str(home / "ledger"),
-        dvc_remote=env.get("EVERGREEN_DVC_REMOTE") or str(home / "remote"),
+        dvc_remote=_place(env.get("EVERGREEN_DVC_REMOTE") or str(home / "remote"), "EVERGREEN_DVC_REMOTE"),
         predictions=env.get("EVERGREEN_PREDICTIONS") or str(home / "predictions"),
-        mlflow_uri=env.get("EVERGREEN_MLFLOW_URI") or f"sqlite:///{home}/mlflow/mlflow.db",
+        mlflow_uri=env.get("EVERGREEN_MLFLOW_URI") or sqlite_uri(home / "mlflow" / "mlflow.db"),
         s3=_s3(env),
         secrets=Path(env["EVERGREEN_SECRETS"]).resolve() if env.get("EVERGREEN_SECRETS") else None,
         containers=_containers(env),
@@ -129,6 +130,17 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         git_sha=env.get("EVERGREEN_GIT_SHA") or None,
         image_digest=env.get("EVERGREEN_IMAGE_DIGEST") or None,
     )
+
+
+def sqlite_uri(file: Path) -> str:
+    """The SQLite database in `file` for SQLAlchemy, which takes `%41` for a letter and `?` for the end of the path."""
+    return f"sqlite:///{str(file).replace('%', '%25').replace('?', '%3F')}"
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The file of an SQLite database's URI; None for another database."""
+    found = uri.removeprefix("sqlite:///")
+    return None if found == uri else Path(unquote(found.partition("?")[0]))
 
 
 def child_environment(settings: Settings, environ: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -204,6 +216,17 @@ def _containers(env: Mapping[str, str]) -> Containers:
         promote_volume=env.get("EVERGREEN_PROMOTE_VOLUME") or "evergreen-promote",
         namespace=env.get("EVERGREEN_KUBERNETES_NAMESPACE") or "evergreen",
     )
+
+
+def _place(text: str, name: str) -> str:
+    """`text`, a path that DVC's configuration can hold: it would end at a `#`, split at a comma and fill in `%(x)s`."""
+    if found := next((sign for sign in ("#", ",", "%(", "\n", "\r") if sign in text), None):
+        raise ConfigError(
+            f"{shorten(text)} holds {found!r}, which DVC's configuration cannot",
+            where=name,
+            remedy="choose another path",
+        )
+    return text
 
 
 def _integer(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from pipelines.config import secrets
-from pipelines.config.settings import Settings
+from pipelines.config.settings import Settings, sqlite_file
 from pipelines.doctor.base import Check, Finding, fail, ok, public, warn
 from pipelines.doctor.web import Answer, ask
 from pipelines.errors import ConfigError, PassingFault
@@ -23,7 +23,6 @@ _REGISTRY = f"{_API}/mlflow/registered-models/search?max_results=1"
 _FIRST_EXPERIMENT = f"{_API}/mlflow/experiments/get?experiment_id=0"
 # Nothing is there; a list of it makes the server ask its store, with its keys.
 _ARTIFACTS = f"{_API}/mlflow-artifacts/artifacts?path=doctor"
-_SQLITE = "sqlite:///"
 
 
 def checks(settings: Settings) -> list[Check]:
@@ -36,8 +35,8 @@ def registry(settings: Settings) -> Finding:
     uri = settings.mlflow_uri.rstrip("/")
     if uri.startswith(("http://", "https://")):
         return _server(settings, uri)
-    if uri.startswith(_SQLITE):
-        return _database(Path(uri.removeprefix(_SQLITE)))
+    if (file := sqlite_file(uri)) is not None:
+        return _database(file)
     return warn(f"{public(uri)} is not looked at", "name an MLflow server, http(s)://, in EVERGREEN_MLFLOW_URI")
 
 

@@ -52,7 +52,8 @@ def run_build(path: Path, params: RunParams, tables: Mapping[str, ibis.Table], a
         raise ConfigError(
             f"build gave back {type(found).__name__}", where=str(path.name), remedy="return an ibis.Table of features"
         )
-    check_query(str(ibis.to_sql(found, dialect="duckdb")))
+    written = [node.name for node in found.op().find(ibis.expr.operations.InMemoryTable)]
+    check_query(str(ibis.to_sql(found, dialect="duckdb")), (*tables, *written))
     return found
 
 
@@ -68,7 +69,7 @@ def load_build(path: Path) -> Build:
         raw = path.read_bytes()
         if len(raw) > MAX_BYTES:
             raise ConfigError(f"is larger than {MAX_BYTES} bytes", where=path.name, remedy="shorten it")
-        tree = compile(raw, str(path), "exec", ast.PyCF_ONLY_AST)
+        tree = ast.parse(raw, str(path))
         check_source(tree)
         with _staying():
             exec(compile(tree, str(path), "exec"), module.__dict__)  # noqa: S102 - its author is trusted with the process

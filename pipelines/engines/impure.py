@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pipelines.engines.label_sql import CLOCK, serialised, tells_more, walk
@@ -38,18 +38,25 @@ def check_source(tree: ast.AST) -> None:
     for node in ast.walk(tree):
         found = _impure(node, names, seeded)
         if found:
-            raise ConfigError(
-                f"{shorten(found)} is another every time", where=f"{WHERE} line {node.lineno}", remedy=_REMEDY
-            )
+            place = f"{WHERE} line {getattr(node, 'lineno', 1)}"
+            raise ConfigError(f"{shorten(found)} is another every time", where=place, remedy=_REMEDY)
 
 
-def check_query(query: str) -> None:
-    """Raises ConfigError where the SQL that `build` describes calls for clock, chance, session or files."""
+def check_query(query: str, tables: Iterable[str]) -> None:
+    """Raises ConfigError where the SQL that `build` describes calls for clock, chance, session, or more than `tables`.
+
+    To DuckDB a table that it does not have is a file of that name, or a variable of ours.
+    """
     document = serialised(query)
     if document["error"]:
         raise _impure_query(f"what DuckDB cannot read ({shorten(str(document.get('error_message')))})")
+    own = {folded(name) for name in tables}
+    own |= {folded(str(item["key"])) for node in walk(document) for item in (node.get("cte_map") or {}).get("map", ())}
     for node in walk(document):
-        if what := _impure_node(node):
+        what = _impure_node(node)
+        if node.get("type") == "BASE_TABLE" and folded(str(node.get("table_name"))) not in own:
+            what = f"the table {node.get('table_name')}"
+        if what:
             raise _impure_query(what)
 
 

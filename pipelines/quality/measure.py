@@ -149,7 +149,8 @@ def _duplicates(session: duckdb.DuckDBPyConnection, key: Sequence[str], files: S
 
 
 def _rows_of(files: Sequence[SourceFile]) -> str:
-    return f"read_parquet({_list(files)}, union_by_name = true, filename = {text(_FILE.strip(chr(34)))})"
+    named = text(_FILE.strip(chr(34)))
+    return f"read_parquet({_list(files)}, union_by_name = true, hive_partitioning = false, filename = {named})"
 
 
 def _list(files: Sequence[SourceFile]) -> str:

@@ -9,7 +9,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.config.settings import PROJECT, Settings
+from pipelines.config.settings import PROJECT, Settings, sqlite_uri
 from pipelines.services.ports import LOOPBACK
 from pipelines.services.processes import write_private
 from pipelines.storage import files
@@ -48,7 +48,7 @@ def password_file(settings: Settings) -> Path:
 
 def database(settings: Settings, patience: int = PATIENCE) -> str:
     """Airflow's SQLite file as SQLAlchemy's URL; `patience`: seconds that a writer waits for another one."""
-    return f"sqlite:///{folder(settings)}/airflow.db?timeout={patience}"
+    return f"{sqlite_uri(folder(settings) / 'airflow.db')}?timeout={patience}"
 
 
 def read_login(settings: Settings) -> Login:

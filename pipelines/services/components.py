@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pipelines.config.settings import Settings, child_environment
+from pipelines.config.settings import Settings, child_environment, sqlite_uri
 from pipelines.services import airflow_config
 from pipelines.services.ports import LOOPBACK
 
@@ -46,7 +46,7 @@ def mlflow(settings: Settings) -> Component:
     """The MLflow server on SQLite, artifacts in a folder that its clients write to themselves."""
     argv = (
         *(script("mlflow"), "server", "--host", LOOPBACK, "--port", str(settings.mlflow_port), "--workers", "1"),
-        *("--backend-store-uri", f"sqlite:///{settings.home}/mlflow/mlflow.db"),
+        *("--backend-store-uri", sqlite_uri(settings.home / "mlflow" / "mlflow.db")),
         *("--default-artifact-root", str(settings.artifacts), "--no-serve-artifacts"),
     )
     env = child_environment(settings) | {

@@ -58,7 +58,7 @@ def write_features(tiny_model, body: str) -> None:
 
 
 def run(settings: Settings) -> Report:
-    return check(settings, "tiny", lambda _: None)
+    return check(settings, "tiny", lambda *_: None)
 
 
 def test_sound_model(settings, tiny_model):
@@ -92,7 +92,7 @@ def test_leak_is_found_and_named(settings, tiny_model, kind):
 def test_sum_that_depends_on_threads_is_found(settings, tiny_model, monkeypatch):
     # A random number, which is refused by name, stands for any value that differs from one computation to the next.
     for name in ("check_source", "check_query"):
-        monkeypatch.setattr(authored, name, lambda _: None)
+        monkeypatch.setattr(authored, name, lambda *_: None)
     write_features(tiny_model, 'return finish(orders.mutate(chance=ibis.random()), ["distance", "chance"])')
     report = run(settings)
     assert "chance" in found(report, "threads")

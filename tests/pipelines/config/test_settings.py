@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from pipelines.config import settings
 from pipelines.config.settings import Runtime
 from pipelines.errors import ConfigError
+from pipelines.services import airflow_config
 
 
 def test_the_embedded_defaults_need_no_variable(tmp_path):
@@ -38,6 +40,21 @@ def test_the_embedded_defaults_need_no_variable(tmp_path):
 def test_a_wrong_value_names_its_variable(name, value):
     with pytest.raises(ConfigError, match=name):
         settings.load({name: value})
+
+
+@pytest.mark.parametrize("part", ["a#b", "a, b", "%(home)s", "a\nb"])
+def test_a_home_that_dvc_cannot_write_down_is_refused(tmp_path, part):
+    with pytest.raises(ConfigError, match=r"EVERGREEN_HOME: .*DVC's configuration cannot; choose another path"):
+        settings.load({"EVERGREEN_HOME": str(tmp_path / part)})
+
+
+@pytest.mark.parametrize("part", ["plain", "100%", "a%20b", "what?", "q'é=1;x y"])
+def test_the_registry_of_any_other_home_is_in_it(tmp_path, part):
+    found = settings.load({"EVERGREEN_HOME": str(tmp_path / part)})
+    file = tmp_path / part / "mlflow" / "mlflow.db"
+    assert settings.sqlite_file(found.mlflow_uri) == file
+    assert make_url(found.mlflow_uri).database == str(file)
+    assert make_url(airflow_config.database(found)).database == str(tmp_path / part / "airflow" / "airflow.db")
 
 
 def test_a_child_finds_the_same_settings(tmp_path):

@@ -107,6 +107,13 @@ def test_what_the_source_hides_is_found_in_its_sql(tiny_model, tmp_path, top, va
         opened(tiny_model, tmp_path, top=top, value=value)
 
 
+@pytest.mark.parametrize("name", ["/etc/passwd.csv", "other", "orders with all columns", "s3://bucket/x.parquet"])
+def test_a_table_that_was_not_given_is_refused(tiny_model, tmp_path, name) -> None:
+    top = f"other = ibis.table({{'shop': 'string', 'delay': 'int32'}}, name={name!r})"
+    with pytest.raises(ConfigError, match=f"calls for the table {name}"):
+        opened(tiny_model, tmp_path, top=top, value="orders.distance + other.delay.max().as_scalar()")
+
+
 def test_a_random_sample_is_found(tiny_model, tmp_path) -> None:
     with pytest.raises(ConfigError, match="a random sample"):
         opened(tiny_model, tmp_path, body="orders = orders.sample(0.5)")
