@@ -30,7 +30,7 @@ IMAGE_ARGS = $(if $(BASE),--build-arg BASE=$(BASE)) $(if $(NETWORK),--network=$(
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env dev demo up down stack stack-down stack-demo test coverage test-machine test-stack test-faults lint bench lock images clean
+.PHONY: help env dev demo up down stack stack-down stack-demo test test-seeds coverage test-machine test-stack test-faults lint bench lock images clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -72,6 +72,12 @@ PYTEST = -m pytest -n $$(( $$(nproc) < 8 ? $$(nproc) + 1 : 8 )) --dist loadscope
 
 test: dev ## every test that needs no root; ARGS="tests/dags -k form" for some
 	@$(BIN)/python $(PYTEST)
+
+# Of the day, by default; the same seed draws the same.
+SEED = $(shell date +%Y%m%d)
+
+test-seeds: dev ## property tests with other examples, five times as many; SEED=; what it finds becomes an @example of its test
+	@echo "SEED=$(SEED)"; $(BIN)/python $(PYTEST) -m hypothesis --hypothesis-profile=seeds --hypothesis-seed=$(SEED)
 
 coverage: dev ## the same with the coverage of pipelines/, in the processes that tests start too: 1.7 times as slow
 	@$(BIN)/coverage erase; $(BIN)/coverage run $(PYTEST); status=$$?; \

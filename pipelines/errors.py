@@ -5,6 +5,7 @@ EvergreenError
 │   ├── ConfigError             a model folder or a setting
 │   ├── DataError               a partition or a window of data
 │   └── IntegrityError          bytes that are not what the ledger says
+│       └── UnreadableRecord    a record that is no document of its kind, or larger than any is
 ├── GateRefusal             4   a gate said no; a recorded answer, not a fault
 ├── PassingFault           75   try again later: a server away, a lease held, a push refused
 │   ├── LeaseHeld
@@ -64,6 +65,10 @@ class DataError(InputError):
 
 class IntegrityError(InputError):
     """Bytes are not what the ledger says they are."""
+
+
+class UnreadableRecord(IntegrityError):
+    """A record of a ledger, or a file of a run, cannot be read as what it should be."""
 
 
 class GateRefusal(EvergreenError):

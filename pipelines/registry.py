@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,14 +17,24 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from pipelines.config import plain_yaml
 from pipelines.config.secrets import MLFLOW, login
 from pipelines.config.settings import Settings
-from pipelines.errors import ConfigError, EvergreenError, PassingFault, shorten
+from pipelines.errors import ConfigError, EvergreenError, IntegrityError, PassingFault, shorten
+from pipelines.published import ask, fresh
+from pipelines.published.build import CODE, SCORING, TREES, Published, build, digest
+from pipelines.storage.files import sha256_file, short
+from pipelines.storage.model_file import Signature
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 LEDGER_TAG = "ledger.tag"
+# On what was logged: the sha256 of all that was published. What has none was logged before there was such a thing.
+PUBLISHED = "published.sha256"
+LOADER = "mlflow.pyfunc.loaders.code_model"
+# Where MLflow keeps the published files.
+PLACES = {CODE: CODE, TREES: f"artifacts/{TREES}", SCORING: f"artifacts/{SCORING}"}
 PARAM_LIMIT = 500
 # MLflow reads these when it is imported: no telemetry, no search for a Git binary, one quick retry instead of minutes.
 _QUIET = {
@@ -32,15 +45,21 @@ _QUIET = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_UV_AUTO_DETECT": "false",  # else it publishes the project file of the folder that it runs in
 }
 
 
 @dataclass(frozen=True)
-class Column:
-    """One input of the model: MLflow's type is `double` for both kinds, categories being codes."""
+class Publication:
+    """What is to be published of a model: its file, what it expects, and thresholds of its score by name.
 
-    name: str
-    kind: str
+    `asked` is the sha256 of what the gate `serving` has asked of it; empty: nothing.
+    """
+
+    file: Path
+    signature: Signature
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    asked: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,8 +72,7 @@ class Entry:
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
     dataset: Mapping[str, str]
-    model_file: Path
-    columns: tuple[Column, ...]
+    publication: Publication
     artifacts: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
 
 
@@ -72,15 +90,21 @@ class Registry:
         """The one that the settings name; raises ConfigError where its login cannot be read."""
         return cls(settings.mlflow_uri, settings.artifacts, login(settings, MLFLOW))
 
-    def log(self, entry: Entry) -> str:
-        """The id of the MLflow run that holds `entry`, written now unless it is already complete."""
+    def log(self, entry: Entry, *, prove: bool = True) -> str:
+        """The id of the MLflow run that holds `entry`, written now unless it is already complete.
+
+        Without `prove` the model is only kept there: nobody has to be able to ask one that the gates refused.
+
+        Raises:
+            IntegrityError: the model does not score outside as it does here, or MLflow keeps other files than it got.
+        """
         with self.client() as client:
             experiment = self._experiment(client, entry.model)
             run = self._find_run(client, experiment, entry.tag)
             if run is not None and run.info.status == "FINISHED":
                 return str(run.info.run_id)
             run = run or client.create_run(experiment, tags={**entry.tags, LEDGER_TAG: entry.tag}, run_name=entry.tag)
-            self._write(client, run.info.run_id, entry)
+            self._write(client, run.info.run_id, entry, prove)
             client.set_terminated(run.info.run_id, "FINISHED")
             return str(run.info.run_id)
 
@@ -131,11 +155,34 @@ class Registry:
         with self.client():
             from mlflow import artifacts
 
-            there = artifacts.list_artifacts(artifact_uri=folder, tracking_uri=self.uri) or []
-            if not any(item.path.rpartition("/")[2] == name for item in there):
+            place, above = f"{folder.rstrip('/')}/{name}", f"{folder.rstrip('/')}/{name}".rpartition("/")[0]
+            there = artifacts.list_artifacts(artifact_uri=above, tracking_uri=self.uri) or []
+            if not any(item.path.rpartition("/")[2] == name.rpartition("/")[2] for item in there):
                 return None
-            place = f"{folder.rstrip('/')}/{name}"
             return Path(artifacts.download_artifacts(artifact_uri=place, dst_path=str(target), tracking_uri=self.uri))
+
+    def put(self, model_id: str, wanted: Publication) -> None:
+        """Publish `wanted` in the place of what was logged as `model_id`. Raises as `log` does.
+
+        Whatever versions and aliases name it go on doing so. May be repeated.
+        """
+        with self.client() as client, _made(wanted, True) as made:
+            self._put(client, client.get_logged_model(model_id), made, True)
+
+    def differing(self, place: str, wanted: Publication) -> list[str]:
+        """Files at the artifact address `place` that are neither as today's code nor as the gate's would publish them.
+
+        `MLmodel`, which says what MLflow runs, is one of them where it names other code or files than were published.
+        """
+        with self.client(), tempfile.TemporaryDirectory(prefix="published-") as scratch:
+            folder = self._download(place, Path(scratch) / "there")
+            (Path(scratch) / "made").mkdir()
+            made = build(Path(scratch) / "made", wanted.file, wanted.signature, wanted.thresholds)
+            found = {name: sha256_file(folder / path) for name, path in PLACES.items() if (folder / path).is_file()}
+            strange = [] if _runs_these(folder / "MLmodel") else ["MLmodel"]
+            if wanted.asked and digest(found) == wanted.asked:
+                return strange
+            return strange + [name for name, sha256 in made.files.items() if found.get(name) != sha256]
 
     def _experiment(self, client: MlflowClient, model: str) -> str:
         found = client.get_experiment_by_name(model)
@@ -149,7 +196,7 @@ class Registry:
         found = client.search_runs([experiment], filter_string=f"tags.`{LEDGER_TAG}` = '{tag}'", max_results=1)
         return found[0] if found else None
 
-    def _write(self, client: MlflowClient, run_id: str, entry: Entry) -> None:
+    def _write(self, client: MlflowClient, run_id: str, entry: Entry, prove: bool) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 
         params = [Param(key, _bounded(value)) for key, value in sorted(entry.params.items())]
@@ -160,18 +207,71 @@ class Registry:
         for folder, files in entry.artifacts.items():
             for file in files:
                 client.log_artifact(run_id, str(file), folder or None)
-        logged = self._logged_model(client, run_id)
-        model_id = logged.model_id if logged is not None else _log_model(run_id, entry)
+        model_id = self._published(client, run_id, entry.publication, prove)
         # After the model: logging one asks for the history of every metric that its run has, each with a request.
         metrics = [
             Metric(key, value, 0, 0, model_id=model_id, run_id=run_id) for key, value in sorted(entry.metrics.items())
         ]
         client.log_batch(run_id, metrics=metrics)
 
+    def _published(self, client: MlflowClient, run_id: str, wanted: Publication, prove: bool) -> str:
+        """The id of the model that the run has logged, now unless it has by now."""
+        with _made(wanted, prove) as made:
+            from mlflow.entities import LoggedModelOutput
+
+            # Where somebody was stopped on the way, nobody knows whether what is there was looked at.
+            logged = self._logged_model(client, run_id)
+            if logged is None:
+                # Not `mlflow.pyfunc.log_model`: it needs an active run, which is FINISHED once it is left.
+                run = client.get_run(run_id)
+                logged = client.create_logged_model(
+                    run.info.experiment_id, name="model", source_run_id=run_id, params=run.data.params
+                )
+                client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
+            self._put(client, logged, made, prove)
+            client.finalize_logged_model(logged.model_id, "READY")
+            return str(logged.model_id)
+
+    def _put(self, client: MlflowClient, logged: Any, made: Published, prove: bool) -> None:
+        """Have MLflow keep what was made as `logged`, look at what it keeps, and say so on it."""
+        import mlflow
+        from mlflow.models import Model
+
+        saved = made.folder / "logged"
+        document = Model(model_id=logged.model_id, model_uuid=logged.model_id, run_id=logged.source_run_id)
+        mlflow.pyfunc.save_model(path=saved, mlflow_model=document, **ask.arguments(made.folder))
+        shutil.rmtree(saved / "__pycache__", ignore_errors=True)  # MLflow has run the code where it lies
+        client.log_model_artifacts(logged.model_id, str(saved))
+        self._check(logged.artifact_location, made, prove)
+        client.set_logged_model_tags(logged.model_id, {PUBLISHED: made.sha256})
+
+    def _check(self, place: str, made: Published, prove: bool) -> None:
+        """Raises IntegrityError unless MLflow gives out what was published and, to `prove` it, loads and asks it."""
+        import mlflow
+
+        folder = self._download(place, made.folder / "there")
+        found = {name: sha256_file(folder / path) for name, path in PLACES.items() if (folder / path).is_file()}
+        differing = [name for name, sha256 in made.files.items() if found.get(name) != sha256]
+        if differing:
+            raise IntegrityError(
+                f"{shorten(', '.join(differing))} in MLflow is not what was logged", where=place, remedy="try again"
+            )
+        scoring = json.loads((folder / PLACES[SCORING]).read_bytes())
+        wrong = ask.differing(mlflow.pyfunc.load_model(str(folder)), scoring) if prove else 0
+        if wrong:
+            raise IntegrityError(f"{wrong} rows of its example score otherwise in MLflow", where=place)
+
+    def _download(self, place: str, target: Path) -> Path:
+        from mlflow import artifacts
+
+        target.mkdir()
+        return Path(artifacts.download_artifacts(artifact_uri=place, dst_path=str(target), tracking_uri=self.uri))
+
     def _logged_model(self, client: MlflowClient, run_id: str) -> Any | None:
+        """What the run has logged; where nothing of it is ready, what somebody has begun."""
         experiment = client.get_run(run_id).info.experiment_id
         found = client.search_logged_models([experiment], filter_string=f"source_run_id = '{run_id}'")
-        return next((item for item in found if item.status.value == "READY"), None)
+        return min(found, key=lambda item: item.status.value != "READY", default=None)
 
     @contextmanager
     def client(self) -> Iterator[MlflowClient]:
@@ -215,27 +315,44 @@ def _logged_in(login: tuple[str, str] | None) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _log_model(run_id: str, entry: Entry) -> str:
-    """The id of the model, logged now."""
-    import mlflow
-    import mlflow.xgboost
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema
+@contextmanager
+def _made(wanted: Publication, prove: bool) -> Iterator[Published]:
+    """What is to be logged of it; to `prove` it a fresh process asks it, unless the gate has asked exactly this.
 
-    from pipelines.storage.model_file import verify_and_load
+    Raises:
+        IntegrityError: the file is not the signature's model, or outside it scores otherwise than here.
+    """
+    from pipelines.storage import trees
 
-    inputs = Schema([ColSpec("double", column.name, required=False) for column in entry.columns])
-    signature = ModelSignature(inputs, Schema([ColSpec("double")]))
-    booster = verify_and_load(entry.model_file, entry.tags["model.sha256"])
-    with mlflow.start_run(run_id=run_id):
-        logged = mlflow.xgboost.log_model(
-            booster,
-            name="model",
-            signature=signature,
-            model_format="json",
-            pip_requirements=[f"xgboost=={_version('xgboost')}"],
-        )
-    return str(logged.model_id)
+    trees.xgboost()  # MLflow runs the code, which imports all of XGBoost if nobody has imported what is needed
+    with tempfile.TemporaryDirectory(prefix="published-") as scratch:
+        made = build(Path(scratch), wanted.file, wanted.signature, wanted.thresholds)
+        if made.files[TREES] != wanted.signature.model_sha256:
+            raise IntegrityError(
+                f"its sha256 is {made.files[TREES][:16]}…, the ledger says {wanted.signature.model_sha256[:16]}…",
+                where=short(wanted.file),
+                remedy="pull it again from the ledger, or retrain",
+            )
+        if prove and made.sha256 != wanted.asked:
+            fresh.prove(made, wanted.file, wanted.signature)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # MLflow 3.17 calls what pandas 3 deprecates
+            yield made
+
+
+def _runs_these(file: Path) -> bool:
+    """Whether the MLmodel in `file` has MLflow run the published code on the published files."""
+    import yaml
+
+    try:
+        flavors = plain_yaml.load(file.read_bytes())["flavors"]
+        said = flavors["python_function"]
+        named = {name: item["path"] for name, item in said["artifacts"].items()}
+        code = str(said["model_code_path"]).rpartition("/")[2]
+    except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError, RecursionError):
+        return False
+    wanted = {"model": PLACES[TREES], "scoring": PLACES[SCORING]}
+    return list(flavors) == ["python_function"] and (said["loader_module"], code, named) == (LOADER, CODE, wanted)
 
 
 def _version_of(client: MlflowClient, model: str, tag: str) -> int | None:
@@ -282,15 +399,6 @@ def _answered(error: Exception) -> int | None:
 def _bounded(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     return text[:PARAM_LIMIT]
-
-
-def _version(package: str) -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return version(f"{package}-cpu")  # XGBoost's wheel without CUDA goes by this name
 
 
 def _public(uri: str) -> str:

@@ -12,6 +12,12 @@ import pytest
 import warm
 from buckets import Buckets, Faults
 from hypothesis import settings as hypothesis_settings
+from session_hooks import (  # noqa: F401 - found by pytest
+    pytest_sessionfinish,
+    pytest_terminal_summary,
+    pytest_testnodedown,
+    pytest_unconfigure,
+)
 from support import TinyModel, write_tiny_model
 
 from pipelines import imports
@@ -22,8 +28,10 @@ from pipelines.config.settings import Settings
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 gc.set_threshold(50_000)
 
-# How long an example takes says how busy the machine is.
-hypothesis_settings.register_profile("evergreen", deadline=None)
+# The same examples on every machine; how long one takes says how busy the machine is. `make test-seeds` draws others,
+# by --hypothesis-profile=seeds, and what it finds is written down as an @example.
+hypothesis_settings.register_profile("evergreen", deadline=None, derandomize=True, database=None)
+hypothesis_settings.register_profile("seeds", deadline=None, database=None, print_blob=True, max_examples=500)
 hypothesis_settings.load_profile("evergreen")
 
 

@@ -6,21 +6,20 @@ MLflow is asked for what it alone knows: the run of a version that was never cha
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipelines.audit.history import Reign, history
-from pipelines.config import plain_yaml
 from pipelines.config.settings import Settings
 from pipelines.errors import InputError, PassingFault, shorten
-from pipelines.ledger import nights
+from pipelines.ledger import nights, reader
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.lockfile import Pipeline
 from pipelines.ledger.outs import fetch_files
 from pipelines.night.scratch import scratch_folder
 from pipelines.registry import Registry
+from pipelines.storage import bounded
 from pipelines.storage.files import read_json
 
 _COMMITTED = ("window.json", "code.json", "run.json", "out/evaluate/gates.json", "out/evaluate/metrics.json")
@@ -60,8 +59,12 @@ def explain(settings: Settings, model: str, version: int) -> dict[str, Any]:
     if found["ended"]:
         return found | _remembered(model, version, tag, reigns)
     facts = _facts(settings, ledger, tag)
-    found |= _lineage(ledger, tag, facts)
-    return found | {"broken": _broken(found, facts, reigns)}
+    try:
+        found |= _lineage(ledger, tag, facts)
+        return found | {"broken": _broken(found, facts, reigns)}
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        what = f"is not what its stages write: {shorten(f'{type(error).__name__} {error}')}"
+        raise bounded.unreadable(what, f"{model} {tag}") from None
 
 
 def _remembered(model: str, version: int, tag: str, reigns: list[Reign]) -> dict[str, Any]:
@@ -124,11 +127,11 @@ def _named(settings: Settings, ledger: Ledger, version: int, reigns: list[Reign]
 
 def _facts(settings: Settings, ledger: Ledger, tag: str) -> dict[str, Any]:
     """What the run's commit and its stages' outs say, by name."""
-    committed = ledger.read_many((tag, path) for path in (*_COMMITTED, "params.yaml", "model/features.py"))
-    facts = {Path(path).stem: json.loads(committed[tag, path] or b"{}") for path in _COMMITTED}
-    facts["params"] = plain_yaml.load(committed[tag, "params.yaml"] or b"{}")
-    facts["window_sha256"] = _sha256(committed[tag, "window.json"])
-    facts["features_py"] = _sha256(committed[tag, "model/features.py"])
+    committed = reader.records(ledger, ((tag, path) for path in (*_COMMITTED, "params.yaml", "model/features.py")))
+    facts: dict[str, Any] = {Path(path).stem: committed[tag, path].fields().value for path in _COMMITTED}
+    facts["params"] = committed[tag, "params.yaml"].fields().value
+    facts["window_sha256"] = _sha256(committed[tag, "window.json"].content)
+    facts["features_py"] = _sha256(committed[tag, "model/features.py"].content)
     with scratch_folder(settings, "explain") as scratch:
         fetch_files(settings, ledger, tag, {path: scratch / f"{name}.json" for name, path in _OUTS.items()})
         return facts | {name: read_json(scratch / f"{name}.json") for name in _OUTS}

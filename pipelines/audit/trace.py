@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,13 +14,12 @@ from pipelines.audit.behind import Behind, behind
 from pipelines.config.model import Task
 from pipelines.config.settings import Settings
 from pipelines.errors import InputError, IntegrityError
-from pipelines.ledger import nights
+from pipelines.ledger import nights, reader
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.manifest import load_manifest
 from pipelines.night.predictions import Kept, Predictions, features_name, score_columns, version_name
 from pipelines.night.rows import KEY
 from pipelines.night.scratch import scratch_folder
-from pipelines.night.shadow import GATES
 from pipelines.night.truth import labels_for, truths
 from pipelines.night.version import Named, Version
 from pipelines.stages.context import Progress
@@ -164,14 +162,14 @@ def _named(
 
 def _model_sha256(ledger: Ledger, run: str) -> str:
     """What the run's own commit says its model's bytes are."""
-    content = ledger.read(f"runs/{run}", GATES) if ledger.head(f"runs/{run}") else None
-    if content is None:
+    found = reader.record(ledger, f"runs/{run}", reader.GATES) if ledger.head(f"runs/{run}") else None
+    if found is None or found.missing:
         raise IntegrityError(
             "the version's run is not in the ledger",
             where=f"runs/{run}",
             remedy="restore its tag; retention ends a champion's run only once its predictions are gone, too",
         )
-    return str(json.loads(content)["model_sha256"])
+    return reader.Fields(reader.gates_of(found), found.where).get("model_sha256", str)
 
 
 def _there(kept: Kept | None, files: Predictions, name: str) -> Kept:

@@ -59,7 +59,7 @@ def survey(events: Events) -> tuple[Column, ...]:
     """Every column of `events` in the file's order, label and event time included (they are of no use as features)."""
     import pyarrow as pa
 
-    from pipelines.quality.kinds import type_name
+    from pipelines.engines.kinds import type_name
     from pipelines.quality.label import connect
 
     numbers = [(day - EPOCH).days for day, _, rows in events.days for _ in range(rows)]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.authoring.words import looks_like_id
+from pipelines.engines import kinds
 from pipelines.errors import DataError, shorten
-from pipelines.quality import kinds
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -11,6 +11,7 @@ from pipelines.engines.checks import place
 from pipelines.engines.frame import Frame, open_frame
 from pipelines.engines.labels import banned
 from pipelines.engines.local import connect
+from pipelines.engines.sources import folded
 from pipelines.errors import shorten
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def hidden(subject: Subject) -> list[Finding]:
     with connect(subject.scratch / "duckdb", threads=1) as connection:
         tables = author_tables(connection, params, subject.files, params.span.as_of + timedelta(days=1))
         seen = {
-            name: [column for column in columns if column in tables[name].columns]
+            name: [column for column in tables[name].columns if folded(column) in columns]
             for name, columns in forbidden.items()
         }
     visible = [f"{table}.{column}" for table, columns in seen.items() for column in columns]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -34,3 +36,11 @@ def emit(value: dict[str, Any]) -> None:
 def tell(text: str) -> None:
     """`text` for a person, on standard output."""
     sys.stdout.write(text.rstrip("\n") + "\n")
+
+
+def who() -> str:
+    """Whoever runs this process, by the name that the machine knows; else its number, as of a container's user."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"

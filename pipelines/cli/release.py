@@ -1,14 +1,13 @@
-"""Commands that decide which version is in use: promote, approve, reject, rollback, reconcile."""
+"""Commands that decide which version is in use: promote, approve, reject, rollback, reconcile, republish."""
 
 from __future__ import annotations
 
-import getpass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli.common import AsJson, ModelName, emit, log_line, tell
+from pipelines.cli.common import AsJson, ModelName, emit, log_line, tell, who
 from pipelines.config import names, settings
 from pipelines.errors import ConfigError
 
@@ -35,14 +34,14 @@ def promote(model: ModelName, run_id: RunId, as_json: AsJson = False) -> None:
     raise typer.Exit(int(done.exit_code))
 
 
-def approve(model: ModelName, run_id: RunId, reason: Reason = "", who: Name = "", as_json: AsJson = False) -> None:
+def approve(model: ModelName, run_id: RunId, reason: Reason = "", as_: Name = "", as_json: AsJson = False) -> None:
     """Approve a run that waits for a person; `evergreen promote` then makes it the champion."""
-    _answer(model, run_id, "approve", reason, who, as_json)
+    _answer(model, run_id, "approve", reason, as_, as_json)
 
 
-def reject(model: ModelName, run_id: RunId, reason: Reason = "", who: Name = "", as_json: AsJson = False) -> None:
+def reject(model: ModelName, run_id: RunId, reason: Reason = "", as_: Name = "", as_json: AsJson = False) -> None:
     """Reject a run that waits for a person; the champion stays."""
-    _answer(model, run_id, "reject", reason, who, as_json)
+    _answer(model, run_id, "reject", reason, as_, as_json)
 
 
 def rollback(
@@ -51,7 +50,7 @@ def rollback(
     to: Annotated[
         int | None, typer.Option(min=1, max=10**9, metavar="VERSION", help="Default: the champion before.")
     ] = None,
-    who: Name = "",
+    as_: Name = "",
     due: Annotated[bool, typer.Option("--due", help="Only if a night has asked for it.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -61,7 +60,7 @@ def rollback(
 
     name = names.model_name(model)
     say = log_line(model=name, stage="rollback")
-    asked = Asked(to, reason, who or getpass.getuser())
+    asked = Asked(to, reason, as_ or who())
     done = automatic(settings.load(), name, say) if due else perform(settings.load(), name, asked, say)
     if as_json:
         emit(done.summary)
@@ -86,12 +85,33 @@ def reconcile(
     raise typer.Exit(int(report.exit_code))
 
 
-def _answer(model: str, run_id: str, verdict: Verdict, reason: str, who: str, as_json: bool) -> None:
+def republish(
+    model: ModelName,
+    version: Annotated[
+        int | None, typer.Argument(min=1, max=10**9, metavar="[VERSION]", help="Default: all of the old kind.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Publish versions anew that MLflow has as bare models, which only Evergreen can ask; numbers and aliases stay."""
+    from pipelines.release.publication import republish as perform
+
+    name = names.model_name(model)
+    done = perform(settings.load(), name, version, log_line(model=name, stage="republish"))
+    if as_json:
+        emit(done)
+    else:
+        anew = ", ".join(str(item["version"]) for item in done["republished"]) or "none"
+        left = "".join(f"; version {item['version']} not: {item['why']}" for item in done["left"])
+        tell(f"{name}: published anew: {anew}{left}")
+    raise typer.Exit(int(bool(done["left"])))
+
+
+def _answer(model: str, run_id: str, verdict: Verdict, reason: str, as_: str, as_json: bool) -> None:
     from pipelines.config.load import find_model, load_model
     from pipelines.ledger import approvals
     from pipelines.ledger.git import Ledger
 
-    current, name, by = settings.load(), names.model_name(model), who or getpass.getuser()
+    current, name, by = settings.load(), names.model_name(model), as_ or who()
     names.check_run_id(run_id)
     if not load_model(find_model(current.models, name)).approval.allows(by):
         remedy = "ask one of them; who answers under another name on this machine says --as NAME"
@@ -106,7 +126,31 @@ def _answer(model: str, run_id: str, verdict: Verdict, reason: str, who: str, as
         tell(f"{name}: run {run_id} {answer.sentence}")
 
 
+def discard(
+    model: ModelName,
+    run_id: RunId,
+    reason: Annotated[str, typer.Option(help="Why; kept in the ledger.")],
+    as_json: AsJson = False,
+) -> None:
+    """Set a run aside that cannot be read, or was never finished: it is reported no more, and retention may end it."""
+    from pipelines.ledger import broken
+    from pipelines.ledger.git import Ledger
+    from pipelines.ledger.store import Store
+
+    current, name = settings.load(), names.model_name(model)
+    ledger = Ledger.open(current, name)
+    store = Store.open(current, current.workspaces / name / "data", scm=False)
+    try:
+        kept = broken.discard(ledger, run_id, reason, who(), store)
+    finally:
+        store.close()
+    if as_json:
+        emit(kept)
+    else:
+        tell(f"{name}: run {run_id} is set aside: {kept['fault']}")
+
+
 def add_to(app: typer.Typer) -> None:
     """Adds this module's commands to `app`."""
-    for command in (promote, approve, reject, rollback, reconcile):
+    for command in (promote, approve, reject, discard, rollback, reconcile, republish):
         app.command()(command)

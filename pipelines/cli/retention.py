@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import getpass
 from datetime import timedelta
 from typing import Annotated
 
 import typer
 
-from pipelines.cli.common import AsJson, ModelName, emit, log_line, tell
+from pipelines.cli.common import AsJson, ModelName, emit, log_line, tell, who
 from pipelines.config import names, settings
-from pipelines.errors import ConfigError
+from pipelines.errors import ConfigError, ExitCode
 
 Reason = Annotated[str, typer.Option(help="Why; kept in the ledger.")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id.")]
@@ -44,6 +43,8 @@ def gc(
         emit(planned.to_json() | {"applied": do})
     elif do:
         tell(f"done: {planned.render().splitlines()[-5]}")
+    if planned.unsure:
+        raise typer.Exit(int(ExitCode.INPUT))
 
 
 def pin(model: ModelName, run: RunId, reason: Reason) -> None:
@@ -83,14 +84,6 @@ def erase(
         emit(done.to_json())
     else:
         tell(done.render())
-
-
-def who() -> str:
-    """Whoever runs this process, by the name that the machine knows."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user has no name
-        return "unknown"
 
 
 def add_to(app: typer.Typer) -> None:

@@ -44,7 +44,7 @@ def ingest(
     last: Annotated[str, typer.Option("--to", metavar="DATE", help="Last day; the first if not given.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Take days of source data into the ledger: check each partition, accept or quarantine it."""
+    """Take days of source data into the ledger: check each partition, accept or quarantine it (3: accepted none)."""
     from pipelines.night.ingest import ingest as take_in
 
     days = (names.day(first, where="--from"), names.day(last or first, where="--to"))
@@ -53,6 +53,7 @@ def ingest(
         emit(report.to_json())
     else:
         tell(report.render())
+    raise typer.Exit(int(report.exit_code))
 
 
 def run(

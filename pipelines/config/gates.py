@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from pipelines.config.strict import Column, Share, Strict
+from pipelines.config.strict import LARGEST, Column, Share, Strict, truth
 
 
 class Mode(StrEnum):
@@ -56,13 +56,13 @@ def observed(gate: Mapping[str, Any], cost: Mapping[str, Any]) -> float | None:
 
 
 def _mode(value: Any) -> Any:
-    """YAML takes a bare `on` for true and a bare `off` for false."""
-    return {True: Mode.ON, False: Mode.OFF}.get(value, value) if isinstance(value, bool) else value
+    """`true`, `yes` and the like mean `on`, their opposites `off`."""
+    meant = truth(value)
+    return (Mode.ON if meant else Mode.OFF) if isinstance(meant, bool) else value
 
 
 Modes = dict[Annotated[Family, Field(strict=False)], Annotated[Mode, Field(strict=False), BeforeValidator(_mode)]]
-MAX_BOUND = 1e38  # labels are 32-bit floats
-Bound = Annotated[float, Field(ge=0, le=MAX_BOUND)]
+Bound = Annotated[float, Field(ge=0, le=LARGEST)]
 
 
 class ChampionGate(Strict):
@@ -198,7 +198,7 @@ class Gates(Strict):
     floors: dict[str, float] = Field(default_factory=dict)
     ceilings: dict[str, float] = Field(default_factory=dict)
     champion: ChampionGate = ChampionGate()
-    agreement: Annotated[float, Field(gt=0, le=MAX_BOUND)] = 0.05
+    agreement: Annotated[float, Field(gt=0, le=LARGEST)] = 0.05
     baseline: BaselineGate = BaselineGate()
     slices: SlicesGate = SlicesGate()
     leakage: LeakageGate = LeakageGate()

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from pipelines.config.strict import Column, Days, Strict
+from pipelines.config.strict import Column, Days, Strict, truth
 
-# YAML reads a bare `off` as false.
+# `false` and `no` mean `off`.
 Shadow = Annotated[
-    Literal["off", "previous", "challenger"], BeforeValidator(lambda value: "off" if value is False else value)
+    Literal["off", "previous", "challenger"], BeforeValidator(lambda value: "off" if truth(value) is False else value)
 ]
 
 

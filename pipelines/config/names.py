@@ -85,6 +85,15 @@ def check_run_id(text: str) -> str:
     return text
 
 
+def is_run_id(text: str) -> bool:
+    """Whether `text` is a legal run id."""
+    try:
+        check_run_id(text)
+    except ConfigError:
+        return False
+    return True
+
+
 def _checked(text: str, pattern: re.Pattern[str], what: str, rule: str) -> str:
     if not pattern.match(text):
         raise ConfigError(f"{shorten(repr(text))} is not a legal {what}", where=what, remedy=f"use {rule}")

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from pipelines.config.strict import Count, Day, Days, Strict, Truth
+from pipelines.config.strict import LARGEST, Count, Day, Days, Strict, Truth
 
 
 class BugKind(StrEnum):
@@ -35,7 +35,7 @@ class Learnt(Strict):
     warm_up: Annotated[int, Field(ge=2, le=3660)] = 28
 
 
-Number = Annotated[float, Field(ge=-1e9, le=1e9)]
+Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 Threshold = Number | Learnt
 Metric = Literal["auc", "pr_auc", "log_loss", "brier", "calibration_error", "accuracy", "rmse", "mae", "r2"]
 
@@ -85,7 +85,7 @@ class PerformanceRule(Strict):
     min_days: Annotated[int, Field(ge=1, le=60)] = 3
     min_rows: Annotated[int, Field(ge=1, le=10**12)] = 200
     add_up: Truth = False
-    allowance: Annotated[float, Field(ge=0, le=1e9)] = 0.0
+    allowance: Annotated[float, Field(ge=0, le=LARGEST)] = 0.0
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -174,7 +174,7 @@ class Unsettled(Strict):
     that the champion's training days never had: that is no storm either.
     """
 
-    worse_by: Annotated[float, Field(gt=0, le=1e9)] = 0.1
+    worse_by: Annotated[float, Field(gt=0, le=LARGEST)] = 0.1
     days: Annotated[int, Field(ge=1, le=60)] = 3
     of: Annotated[int, Field(ge=1, le=60)] = 14
     at_most: Annotated[int, Field(ge=1, le=60)] = 7

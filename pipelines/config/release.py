@@ -6,12 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from pipelines.config.strict import Days, Strict
+from pipelines.config.strict import Days, Strict, truth
 
-# `true` and `false` mean the same.
+# `true`, `yes` and their opposites mean the same.
 Switch = Annotated[
-    Literal["on", "off"],
-    BeforeValidator(lambda value: {True: "on", False: "off"}[value] if isinstance(value, bool) else value),
+    Literal["on", "off"], BeforeValidator(lambda value: {True: "on", False: "off"}.get(truth(value), value))
 ]
 Approver = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
 

@@ -13,6 +13,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pipelines.config import names
 
 MAX_SHARE = 1.0
+# What a 32-bit float holds, and with it a label, a score and whatever is in their unit.
+LARGEST = 3.4e38
 _NO_NAME = frozenset({"Cc", "Cs", "Zl", "Zp"})  # controls, halves of a sign, ends of lines and paragraphs
 
 
@@ -32,7 +34,7 @@ def _zone(text: str) -> str:
     return ZoneInfo(text).key
 
 
-def _truth(value: Any) -> Any:
+def truth(value: Any) -> Any:
     """`value`, with the words that are true and false to YAML 1.1 and texts to YAML 1.2 as what they mean."""
     return _TRUTHS.get(value.lower(), value) if isinstance(value, str) else value
 
@@ -44,7 +46,7 @@ def _column(text: str) -> str:
 
 
 _TRUTHS = {"yes": True, "on": True, "no": False, "off": False}
-Truth = Annotated[bool, BeforeValidator(_truth)]
+Truth = Annotated[bool, BeforeValidator(truth)]
 Days = Annotated[int, Field(ge=1, le=3660)]
 Count = Annotated[int, Field(ge=0, le=10**12)]
 Share = Annotated[float, Field(ge=0, le=MAX_SHARE)]

@@ -47,7 +47,7 @@ def embedded(settings: Settings, model: str) -> Finding:
             passing=True,
         )
     git(bare, "rev-parse", "--quiet", "--verify", "refs/heads/data^{commit}", timeout=_GIT_SECONDS)
-    listed = git(bare, "config", "--list", timeout=_GIT_SECONDS).decode(errors="replace").splitlines()
+    listed = git(bare, "config", "--local", "--list", timeout=_GIT_SECONDS).decode(errors="replace").splitlines()
     config = dict(line.partition("=")[::2] for line in listed)
     return _hook_fault(bare, config) or ok(f"{bare}: readable, its refs are guarded")
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import ast
+import os
 import re
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.params import RunParams
+from pipelines.engines.impure import check_query, check_source
 from pipelines.engines.labels import banned
+from pipelines.engines.sources import folded
 from pipelines.errors import ConfigError, EvergreenError, shorten
 
 if TYPE_CHECKING:
@@ -27,7 +32,8 @@ def run_build(path: Path, params: RunParams, tables: Mapping[str, ibis.Table], a
     """What `build(tables, as_of)` of the file at `path` gives back.
 
     Raises:
-        ConfigError: it has no `build`, raises, reaches for a banned column, or gives back no Ibis table.
+        ConfigError: it has no `build`, raises or ends the process, reaches for a banned column, gives back no Ibis
+            table, or one that depends on more than the tables.
     """
     import ibis
 
@@ -36,15 +42,17 @@ def run_build(path: Path, params: RunParams, tables: Mapping[str, ibis.Table], a
 
     build = load_build(path)
     try:
-        found = build(dict(tables), as_of)
-    except EvergreenError:
+        with _staying():
+            found = build(dict(tables), as_of)
+    except (EvergreenError, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:
         raise _complain(path, params, error) from error
     if not isinstance(found, ibis.Table):
         raise ConfigError(
             f"build gave back {type(found).__name__}", where=str(path.name), remedy="return an ibis.Table of features"
         )
+    check_query(str(ibis.to_sql(found, dialect="duckdb")))
     return found
 
 
@@ -60,10 +68,13 @@ def load_build(path: Path) -> Build:
         raw = path.read_bytes()
         if len(raw) > MAX_BYTES:
             raise ConfigError(f"is larger than {MAX_BYTES} bytes", where=path.name, remedy="shorten it")
-        exec(compile(raw, str(path), "exec"), module.__dict__)  # noqa: S102 - the model's author is trusted with its process
-    except EvergreenError:
+        tree = compile(raw, str(path), "exec", ast.PyCF_ONLY_AST)
+        check_source(tree)
+        with _staying():
+            exec(compile(tree, str(path), "exec"), module.__dict__)  # noqa: S102 - its author is trusted with the process
+    except (EvergreenError, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:
         raise ConfigError(_reason(error), where=_place(path, error), remedy="mend features.py") from error
     build = module.__dict__.get("build")
     if not callable(build):
@@ -71,12 +82,27 @@ def load_build(path: Path) -> Build:
     return build  # type: ignore[no-any-return]
 
 
-def _complain(path: Path, params: RunParams, error: Exception) -> ConfigError:
+@contextmanager
+def _staying() -> Iterator[None]:
+    """`os._exit` and `os.abort` raise as `sys.exit` does: that a build ends the process is its author's mistake."""
+
+    def leave(*status: object) -> None:
+        raise SystemExit(*status)
+
+    before = os._exit, os.abort
+    os._exit, os.abort = leave, leave  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        os._exit, os.abort = before
+
+
+def _complain(path: Path, params: RunParams, error: BaseException) -> ConfigError:
     """The author's exception with its place in `features.py`; a banned column gets an explanation."""
     place = _place(path, error)
     absent = _ABSENT.search(str(error))
     for table in params.tables:
-        if absent and absent["name"] in banned(params, table):
+        if absent and folded(absent["name"]) in banned(params, table):
             return ConfigError(
                 f"column {absent['name']} of table {table} is known only after the event and banned from features",
                 where=place,
@@ -93,4 +119,6 @@ def _place(path: Path, error: BaseException) -> str:
 
 
 def _reason(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return f"it ends the process ({shorten(repr(error.code))}); a mistake is raised, as a ValueError is"
     return f"{type(error).__name__}: {shorten(' '.join(str(error).split()), 160)}"

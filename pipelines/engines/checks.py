@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from pipelines.config.model import Task
+from pipelines.engines.labels import LARGEST_LABEL
 from pipelines.engines.schema import WHERE
 from pipelines.engines.sources import DAY_ROWS, EPOCH
 from pipelines.errors import DataError, shorten
@@ -49,13 +50,17 @@ def check_labels(row_ids: NDArray[np.int64], labels: pa.Table, task: Task, class
         bad |= (values != 0) & (values != 1)
     if task is Task.MULTICLASS:
         bad |= (values < 0) | (values >= classes) | (values != np.floor(values))
+    if task is Task.REGRESSION:
+        bad |= np.abs(values) > LARGEST_LABEL
     if bad.any():
         worst = values[bad][0]
         shown = "a class that label.classes does not list" if task is Task.MULTICLASS else f"{worst:g}"
         raise DataError(
             f"{int(bad.sum())} labels are not legal for a {task} model; the first is {shown}",
             where=f"label, {period}",
-            remedy="mend label.expression, or let validation refuse such rows",
+            remedy="mend label.expression, or let validation refuse such rows"
+            if task is not Task.REGRESSION
+            else f"mend label.expression, or divide it by a unit that leaves less than {LARGEST_LABEL:g}",
         )
 
 
@@ -117,13 +122,13 @@ def _check_finite(table: pa.Table, row_ids: NDArray[np.int64], period: str) -> N
     import numpy as np
 
     for name in _floats(table):
-        # Null comes out as NaN, which is no infinity.
+        # Null comes out as NaN, which is no infinity; a number that 32 bits do not hold comes as one (frame.py).
         infinite = np.isinf(table[name].to_numpy())
         if infinite.any():
             raise DataError(
-                f"{int(infinite.sum())} values are infinite, first {place(row_ids[infinite][0])}",
+                f"{int(infinite.sum())} values are infinite or beyond 3.4e38, first {place(row_ids[infinite][0])}",
                 where=f"{WHERE} feature {shorten(name)}, {period}",
-                remedy="guard the division or the logarithm, as in x / y.nullif(0)",
+                remedy="guard the division or logarithm, as in x / y.nullif(0), or bound it, as in x.clip(upper=1e30)",
             )
 
 

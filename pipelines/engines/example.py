@@ -39,6 +39,15 @@ def repeat(booster: Booster, signature: Signature) -> int | None:
     return int(differing.reshape(len(found), -1).any(axis=1).sum())
 
 
+def table(signature: Signature) -> pa.Table:
+    """The rows of the signature's example; one without a single value where it holds none."""
+    import pyarrow as pa
+
+    said = signature.example
+    nothing = Example(rows=(tuple(None for _ in signature.features),), scores=(0.0,))
+    return pa.Table.from_batches([_batch(said if said and said.rows else nothing, signature)])
+
+
 def _batch(example: Example, signature: Signature) -> pa.RecordBatch:
     import pyarrow as pa
 

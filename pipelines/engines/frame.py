@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
@@ -15,9 +15,10 @@ from pipelines.engines.authored import run_build
 from pipelines.engines.checks import check_labels, check_rows, lost
 from pipelines.engines.labels import banned, label_query
 from pipelines.engines.local import explain
+from pipelines.engines.mentions import in_features
 from pipelines.engines.order import by_month
 from pipelines.engines.schema import features_of, narrow_types
-from pipelines.engines.sources import DAY_ROWS, SourceFile, first_row_id, quoted, until_row_id
+from pipelines.engines.sources import DAY_ROWS, SourceFile, first_row_id, quoted, raw_view, until_row_id
 from pipelines.engines.tables import author_tables
 from pipelines.storage.model_file import Feature
 
@@ -40,6 +41,7 @@ class Frame:
     features: tuple[Feature, ...]
     expression: ibis.Table
     days: dict[date, int]  # rows of each
+    types: dict[str, dict[str, str]]  # of each table's columns, as DuckDB calls them
 
     def table(self, first: date, last: date, *, label: bool = False) -> pa.Table:
         """The features of the days `first` to `last` as one table; columns and errors as of `months`."""
@@ -94,8 +96,19 @@ class Frame:
         import ibis
 
         types = {"row_id": "BIGINT", "known_at": "TIMESTAMP"} | narrow_types(self.expression, self.features)
-        columns = ", ".join(f"CAST({quoted(name)} AS {kind}) AS {quoted(name)}" for name, kind in types.items())
+        columns = ", ".join(self._narrowed(name, kind) for name, kind in types.items())
         return f"SELECT {columns} FROM ({ibis.to_sql(self.expression, dialect='duckdb')})"  # noqa: S608
+
+    def _narrowed(self, name: str, kind: str) -> str:
+        """A column in its narrow type; a number that 32 bits do not hold is infinite, which `check_rows` refuses.
+
+        DuckDB would raise, and say neither which column nor which row.
+        """
+        column = quoted(name)
+        if kind != "FLOAT" or not self.expression[name].type().is_float64():
+            return f"CAST({column} AS {kind}) AS {column}"
+        beyond = f"CASE WHEN {column} IS NOT NULL THEN CAST(sign({column}) * CAST('inf' AS DOUBLE) AS FLOAT) END"
+        return f"coalesce(TRY_CAST({column} AS FLOAT), {beyond}) AS {column}"
 
     def _query(self, first: date, last: date) -> str:
         days = f"row_id >= {first_row_id(first)} AND row_id < {until_row_id(last)}"
@@ -124,21 +137,31 @@ def open_frame(
     features_path: Path,
     *,
     now: date | None = None,
+    types: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Frame:
     """The features of `features_path` over `files`, as known when the day `now` begins (default: the day after as-of).
 
+    `types` are those of `Frame.types` when the model was trained that is asked; there are none for a training.
+
     Raises:
         ConfigError: `features.py` raises, or what it gives back is not a feature table.
-        DataError: a table has no file or cannot be read.
+        DataError: a table has no file, cannot be read, or has columns of another kind than in training.
     """
     now = now or params.span.as_of + timedelta(days=1)
-    tables = author_tables(connection, params, files, now)
+    tables = author_tables(connection, params, files, now, types, in_features(features_path))
+    given = {name: _types_of(connection, raw_view(name)) for name in params.tables}
     built = run_build(features_path, params, tables, now - timedelta(days=1))
     _register_memtables(connection, built)
     hidden = [column for table in params.tables for column in banned(params, table)]
     features = features_of(built, hidden)
     days = {file.day: file.rows for file in files if file.table == params.events and file.day and file.day <= now}
-    return Frame(connection, params, features, built, days)
+    return Frame(connection, params, features, built, days, given)
+
+
+def _types_of(connection: duckdb.DuckDBPyConnection, view: str) -> dict[str, str]:
+    """The types of the source's columns in a view of the framework."""
+    found = {str(row[0]): str(row[1]) for row in connection.execute(f"DESCRIBE {quoted(view)}").fetchall()}
+    return {name: kind for name, kind in found.items() if name not in ("row_id", "event_date")}
 
 
 def _register_memtables(connection: duckdb.DuckDBPyConnection, built: ibis.Table) -> None:

@@ -2,33 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 
 from pipelines.config.model import Task
 from pipelines.config.params import RunParams
-from pipelines.engines.sources import first_row_id, quoted, raw_view, text, until_row_id
-from pipelines.errors import ConfigError, shorten
+from pipelines.engines.label_sql import label_error
+from pipelines.engines.label_sql import parsed as _parsed
+from pipelines.engines.sources import first_row_id, folded, quoted, raw_view, text, until_row_id
+from pipelines.errors import shorten
+
+# Ten million squares of it are a number that XGBoost, which counts in 32 bits, still holds.
+LARGEST_LABEL = 1e15
 
 
 def banned(params: RunParams, table: str) -> tuple[str, ...]:
-    """The columns of `table` that no feature may see: `after_event`, and what the label is made of (except keys)."""
-    declared = params.tables[table].after_event
+    """The columns of `table` that no feature may see: `after_event`, and what the label is made of (except keys).
+
+    Names as `folded` gives them: hold them against folded names, for to SQL `CHURNED` is `churned`.
+    """
+    declared = [folded(name) for name in params.tables[table].after_event]
     if table != params.events:
-        return declared
-    made_of = [name for name in label_columns(params.label.expression) if name not in params.tables[table].key]
+        return tuple(dict.fromkeys(declared))
+    keys = {folded(name) for name in params.tables[table].key}
+    made_of = [name for name in label_columns(params.label.expression) if name not in keys]
     return tuple(dict.fromkeys((*declared, *made_of)))
 
 
-def label_columns(expression: str) -> list[str]:
-    """The columns that occur in the SQL `expression`; raises ConfigError where it is no expression."""
-    import sqlglot
-    from sqlglot import exp
+def label_columns(expression: str) -> tuple[str, ...]:
+    """Every column that the SQL `expression` may bind, folded; raises ConfigError where it is no such expression.
 
-    try:
-        tree = sqlglot.parse_one(expression, dialect="duckdb")
-    except sqlglot.errors.SqlglotError as error:
-        raise label_error(str(error)) from None
-    return list(dict.fromkeys(column.name for column in tree.find_all(exp.Column)))
+    It must be one expression over columns: no query, no star, no function that reads anything else or says something
+    else the next time. Of `a.b` both are named: either may be the column.
+    """
+    return _parsed(expression)[0]
+
+
+def check_label(expression: str, columns: Iterable[str]) -> None:
+    """Raises ConfigError unless all that `expression` names is one of `columns`, as SQL binds them.
+
+    A name that is none would be bound to what stands around: the table itself, a pseudo column, a function without
+    parentheses (`current_date`, `user`).
+    """
+    existing = {folded(name) for name in columns}
+    for name in _parsed(expression)[1]:
+        if name not in existing:
+            raise label_error(f"{shorten(name)} is no column of the events table")
 
 
 def label_query(params: RunParams, first: date, last: date) -> str:
@@ -46,12 +65,3 @@ def label_sql(params: RunParams) -> str:
     classes = ", ".join(text(name) for name in params.label.classes)
     place = f"coalesce(list_position([{classes}], CAST({expression} AS VARCHAR)), 0) - 1"
     return f"CASE WHEN {expression} IS NOT NULL THEN CAST({place} AS DOUBLE) END"
-
-
-def label_error(reason: str) -> ConfigError:
-    """What is wrong with `label.expression`, for the reader of `model.yaml`."""
-    return ConfigError(
-        shorten(" ".join(reason.split()), 160),
-        where="model.yaml label.expression",
-        remedy="write SQL over the columns of the events table",
-    )

@@ -48,6 +48,28 @@ class Rows:
                 if batch.num_rows:
                     yield batch
 
+    def nulls(self, columns: Sequence[str]) -> frozenset[str]:
+        """Those of `columns` that are null in any row of these months' files, or may be: by what the files say of it.
+
+        Raises:
+            IntegrityError: a file is damaged.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        found: set[str] = set()
+        for path in self._files():
+            try:
+                metadata = pq.read_metadata(path)
+            except (OSError, pa.ArrowException) as error:
+                raise _damaged(path, error) from None
+            places = {name: place for place, name in enumerate(metadata.schema.to_arrow_schema().names)}
+            for name in set(columns) & set(places):
+                chunks = (metadata.row_group(group).column(places[name]) for group in range(metadata.num_row_groups))
+                if any(_may_be_null(chunk.statistics) for chunk in chunks):
+                    found.add(name)
+        return frozenset(found)
+
     def _files(self) -> list[Path]:
         months = (f"{self.first:%Y-%m}", f"{self.last:%Y-%m}")
         found = [path for path in sorted(self.folder.glob("*.parquet")) if months[0] <= path.stem <= months[1]]
@@ -74,11 +96,7 @@ class Rows:
                 for batch in file.iter_batches(batch_size=BATCH_ROWS, row_groups=groups, columns=wanted):
                     yield self._kept(batch).select(list(columns))
         except (OSError, pa.ArrowException) as error:
-            raise IntegrityError(
-                f"cannot be read: {shorten(' '.join(str(error).split()), 120)}",
-                where=short(path),
-                remedy="pull it again from the ledger",
-            ) from None
+            raise _damaged(path, error) from None
 
     def _groups(self, file: pq.ParquetFile) -> list[int]:
         column = file.schema_arrow.names.index("event_date")
@@ -100,6 +118,15 @@ class Rows:
         if self.labelled:
             mask = pc.and_(mask, pc.is_valid(batch.column("label")))
         return batch if pc.all(mask).as_py() else batch.filter(mask)
+
+
+def _may_be_null(statistics: pq.Statistics | None) -> bool:
+    return statistics is None or not statistics.has_null_count or bool(statistics.null_count)
+
+
+def _damaged(path: Path, error: Exception) -> IntegrityError:
+    told = shorten(" ".join(str(error).split()), 120)
+    return IntegrityError(f"cannot be read: {told}", where=short(path), remedy="pull it again from the ledger")
 
 
 def _every(rows: int, passed: int, step: int) -> pa.Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -12,6 +13,7 @@ from pipelines.config.names import STATIC
 
 DAY_ROWS = 10**8
 EPOCH = date(1970, 1, 1)
+_SMALL = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 @dataclass(frozen=True)
@@ -48,14 +50,14 @@ def until_row_id(day: date) -> int:
     return first_row_id(day) + DAY_ROWS
 
 
+def folded(name: str) -> str:
+    """`name` as DuckDB compares it with another: the letters A to Z are their small ones, and all others themselves."""
+    return name.translate(_SMALL)
+
+
 def quoted(name: str) -> str:
     """`name` as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
-
-
-def folded(name: str) -> str:
-    """`name` as DuckDB compares names: letters A to Z count as a to z."""
-    return "".join(sign.lower() if "A" <= sign <= "Z" else sign for sign in name)
 
 
 def text(value: str) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from pipelines.config.model import Role, Table
 from pipelines.config.params import RunParams
-from pipelines.engines.labels import banned, label_error, label_query, label_sql
-from pipelines.engines.sources import DAY_ROWS, EPOCH, SourceFile, quoted, raw_view, text
+from pipelines.engines.label_sql import label_error
+from pipelines.engines.labels import banned, check_label, label_query, label_sql
+from pipelines.engines.mentions import EVERYTHING, Mentions, in_label
+from pipelines.engines.shown import Types, check_agreement, shown_column
+from pipelines.engines.sources import DAY_ROWS, EPOCH, SourceFile, folded, quoted, raw_view, text
 from pipelines.errors import ConfigError, DataError, shorten
 
 if TYPE_CHECKING:
@@ -18,12 +21,17 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 LABELS = "labels"
-_DUCKDB_OWN = {"filename", "file_index", "file_row_number"}
+_DUCKDB_OWN = {"file_index", "file_row_number"}
 _EVENT_COLUMNS = ("row_id", "event_date", "label", "known_at")
 
 
 def author_tables(
-    connection: duckdb.DuckDBPyConnection, params: RunParams, files: Sequence[SourceFile], now: date
+    connection: duckdb.DuckDBPyConnection,
+    params: RunParams,
+    files: Sequence[SourceFile],
+    now: date,
+    types: Mapping[str, Types] | None = None,
+    named: Mentions = EVERYTHING,
 ) -> dict[str, ibis.Table]:
     """The tables for `build`, as they are when the day `now` begins.
 
@@ -32,15 +40,23 @@ def author_tables(
     the same columns for rows whose label is there and known, with `label` and `known_at`. Timestamps are plain UTC.
     The names row_id, event_date, label and known_at are the framework's: a column of the source so named is not shown.
 
+    `types` are those that the columns of each table had in training: a model is shown the same ones. Of a column that
+    they say nothing of, the files must agree among themselves.
+
     Raises:
         ConfigError: a table is called `labels`, or the label's expression does not fit the events table.
-        DataError: a table has no file, or a file cannot be read.
+        DataError: a table has no file, a file cannot be read, or a column that `model.yaml` or `named` names is of
+            several kinds, or of another than in training.
     """
     if LABELS in params.tables:
         raise ConfigError("a table must not be called labels", where="model.yaml tables", remedy="rename it")
     for name, table in params.tables.items():
         own = [file for file in files if file.table == name]
-        columns = _create_raw(connection, name, table, own)
+        columns = _create_raw(
+            connection, name, table, own, (types or {}).get(name, {}), named | declared_names(params, name)
+        )
+        if name == params.events:
+            check_label(params.label.expression, columns)
         _create_shown(connection, params, name, columns, now)
     _create_labels(connection, params, now)
     return {name: _unbound(connection, name) for name in (*params.tables, LABELS)}
@@ -57,7 +73,9 @@ def day_labels(connection: duckdb.DuckDBPyConnection, params: RunParams, events:
 
     if events.day is None:
         raise DataError("events have days", where=f"table {events.table}")
-    _create_raw(connection, params.events, params.tables[params.events], [events])
+    table = params.tables[params.events]
+    columns = _create_raw(connection, params.events, table, [events], {}, declared_names(params, params.events))
+    check_label(params.label.expression, columns)
     try:
         return connection.sql(label_query(params, events.day, events.day)).to_arrow_table()
     except duckdb.Error as error:
@@ -74,7 +92,12 @@ def _unbound(connection: duckdb.DuckDBPyConnection, view: str) -> ibis.Table:
 
 
 def _create_raw(
-    connection: duckdb.DuckDBPyConnection, name: str, table: Table, files: Sequence[SourceFile]
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    table: Table,
+    files: Sequence[SourceFile],
+    types: Types,
+    named: Mentions,
 ) -> list[str]:
     """Create the framework's own view of a table; gives back the names of the source's columns."""
     if not files:
@@ -83,13 +106,17 @@ def _create_raw(
     source = f"read_parquet([{paths}], union_by_name=true, hive_partitioning=false)"
     columns = _columns(connection, source, name)
     given = _given(table)
-    shown = [_plain(column, kind) for column, kind in columns.items() if column not in given[:2]]
+    own = {column: kind for column, kind in columns.items() if folded(column) not in given[:2]}
+    check_agreement(files, own, types, named)
+    shown = [shown_column(column, kind, types.get(column)) for column, kind in own.items()]
+    # By the file's place in the list, not its name: two days of the same bytes may be one object in the cache.
+    days = ", ".join(f"DATE '{file.day}'" for file in files)
+    day = f"([{days}])[CAST(file_index AS BIGINT) + 1]"
     if "event_date" in given:
-        # By the file's place in the list, not its name: two days of the same bytes may be one object in the cache.
-        days = ", ".join(f"DATE '{file.day}'" for file in files)
-        shown.append(f"([{days}])[CAST(file_index AS BIGINT) + 1] AS event_date")
+        shown.append(f"{day} AS event_date")
     if "row_id" in given:
-        shown.append(f"CAST(event_date - DATE '{EPOCH}' AS BIGINT) * {DAY_ROWS} + file_row_number AS row_id")
+        # Not by the name event_date: the source may have a column that SQL takes for it.
+        shown.append(f"CAST({day} - DATE '{EPOCH}' AS BIGINT) * {DAY_ROWS} + file_row_number AS row_id")
     _view(connection, raw_view(name), f"SELECT {', '.join(shown)} FROM {source}")  # noqa: S608
     return list(columns)
 
@@ -100,7 +127,7 @@ def _create_shown(
     """Create the author's view of a table, under the table's own name."""
     table, given = params.tables[name], _given(params.tables[name])
     hidden = {*banned(params, name), *given}
-    shown = [quoted(column) for column in columns if column not in hidden] + list(given[:2])
+    shown = [quoted(column) for column in columns if folded(column) not in hidden] + list(given[:2])
     last = now if table.role is Role.EVENTS or table.known == "forecast" else now - timedelta(days=1)
     days = f" WHERE event_date <= DATE '{last}'" if given else ""
     _view(connection, name, f"SELECT {', '.join(shown)} FROM {quoted(raw_view(name))}{days}")  # noqa: S608
@@ -128,9 +155,11 @@ def _given(table: Table) -> tuple[str, ...]:
     return ("event_date",) if table.role is Role.CONTEXT else ()
 
 
-def _plain(column: str, kind: str) -> str:
-    name = quoted(column)
-    return f"CAST({name} AS TIMESTAMP) AS {name}" if kind == "TIMESTAMP WITH TIME ZONE" else name
+def declared_names(params: RunParams, name: str) -> Mentions:
+    """The columns of a table that `model.yaml` names."""
+    table = params.tables[name]
+    found = Mentions.of([*table.key, *([table.time] if table.time else []), *table.after_event])
+    return found | in_label(params.label.expression) if name == params.events else found
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, source: str, name: str) -> dict[str, str]:
@@ -143,7 +172,7 @@ def _columns(connection: duckdb.DuckDBPyConnection, source: str, name: str) -> d
         reason = shorten(" ".join(str(error).split()), 160)
         raise DataError(reason, where=f"table {name}", remedy="pull its files again from the ledger") from None
     columns = {str(row[0]): str(row[1]) for row in found}
-    taken = sorted(_DUCKDB_OWN & {column.lower() for column in columns})
+    taken = sorted(_DUCKDB_OWN & {folded(column) for column in columns})
     if taken:
         raise DataError(f"column {taken[0]} has a name that DuckDB uses", where=f"table {name}", remedy="rename it")
     return columns

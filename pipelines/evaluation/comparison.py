@@ -139,7 +139,7 @@ def _rebuild(champion: Champion, root: Path, params: RunParams, rows: Rows) -> N
     own = params.model_copy(update={"tables": champion.tables, "label": champion.label})
     files = source_files(root, read_json(root / "out" / "validate" / "accepted.json")["partitions"])
     with connect(rows.folder.parent / "duckdb", threads=params.training.threads) as connection:
-        frame = open_frame(connection, own, files, champion.features_py)
+        frame = open_frame(connection, own, files, champion.features_py, types=champion.signature.tables)
         for month, table in frame.months(rows.first, rows.last, label=True):
             write_table(rows.folder / f"{month}.parquet", table.combine_chunks(), durable=False)
 

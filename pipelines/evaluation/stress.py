@@ -20,6 +20,7 @@ from pipelines.evaluation.behaviour import Behaviour
 from pipelines.evaluation.poisoning import Poisoning, Relearn, Seen
 from pipelines.evaluation.robustness import Robustness
 from pipelines.evaluation.sampling import sample
+from pipelines.evaluation.serving import Serving
 from pipelines.storage.model_file import Signature
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Stress:
         """The fields of `Measured` that these families judge by, measured on `test`, the run's test days."""
         # Most of the fresh process's time goes into its imports: the others need not wait for it.
         with ThreadPoolExecutor(max_workers=1) as aside:
-            served = None if self._off(Family.SERVING) else aside.submit(serving.measure, *self._asked(test))
+            served = None if self._off(Family.SERVING) else aside.submit(self._served, self._asked(test))
             return {
                 "robustness": self._robustness(test),
                 "behaviour": self._behaviour(test),
@@ -71,13 +72,17 @@ class Stress:
         block, _ = self._block(test, self.params.gates.robustness.rows)
         return behaviour.measure(rule, self.columns, self.release, block, self.trees[1])
 
-    def _asked(self, test: Rows) -> tuple[Path, Path, str, pa.Table, Array]:
-        """What `serving.measure` wants to know."""
-        folder = self.root / "out" / "train"
-        rows = sample(test, self.columns.names, serving.ROWS)
-        expected = predict(self.release_booster, self.signature, rows.to_batches())
-        sha256 = self.signature.model_sha256
-        return folder / "release.json", folder / "signature.json", sha256, rows, expected
+    def _served(self, rows: pa.Table) -> Serving:
+        """What a fresh process says of the release, as it is published, on `rows`."""
+        file = self.root / "out" / "train" / "release.json"
+        thresholds = {name: rule.threshold for name, rule in self.params.evaluation.business.items()}
+        return serving.measure(file, self.signature, thresholds, rows, self._scores)
+
+    def _scores(self, table: pa.Table) -> Array:
+        return predict(self.release_booster, self.signature, table.to_batches())
+
+    def _asked(self, test: Rows) -> pa.Table:
+        return sample(test, self.columns.names, serving.ROWS)
 
     def _poisoning(self, test: Rows) -> Poisoning | None:
         if self._off(Family.POISONING):

@@ -1,4 +1,4 @@
-"""The release's stored bytes must load in a fresh process, say there what they say here, and be quick and small enough.
+"""What is published of the release must load without Evergreen, say there what it says here, be quick and small enough.
 
 What depends on the machine stands in no passing answer, so that the same run gives the same `gates.json` again;
 `cost.json` holds the numbers.
@@ -26,9 +26,9 @@ def judge(measured: Measured, gates: Gates) -> list[GateResult]:
 def _loads(found: Serving) -> GateResult:
     if found.failed:
         return GateResult(
-            "serving:loads", False, None, None, f"a fresh process could not serve the release: {found.failed}"
+            "serving:loads", False, None, None, f"MLflow alone could not serve the release: {found.failed}"
         )
-    sentence = f"a fresh process verified the release's stored bytes, loaded them and scored {found.rows:,} rows"
+    sentence = f"MLflow loaded what is published of the release without Evergreen, and scored {found.rows:,} rows"
     return GateResult("serving:loads", True, None, None, sentence)
 
 
@@ -36,7 +36,7 @@ def _parity(found: Serving) -> GateResult:
     wrong = found.differing + found.example_differing
     evidence = {"rows": found.rows, "example_rows": found.example_rows, "example_differing": found.example_differing}
     sentence = (
-        f"{found.differing:,} of {found.rows:,} scores of the fresh process differ from this one's, and "
+        f"{found.differing:,} of {found.rows:,} scores of what is published differ from the release's own, and "
         f"{found.example_differing} of {found.example_rows} from those that training wrote down"
     )
     if not found.example_rows:
@@ -63,5 +63,5 @@ def _throughput(found: Serving, rule: ServingGate) -> GateResult:
 
 def _size(found: Serving, rule: ServingGate) -> GateResult:
     size, bound = found.megabytes, rule.max_megabytes
-    sentence = f"the model's file has {number(size, bound)} MB; at most {number(bound, size)} MB is allowed"
+    sentence = f"what is published has {number(size, bound)} MB; at most {number(bound, size)} MB is allowed"
     return GateResult("serving:size", size <= bound, size, bound, sentence)

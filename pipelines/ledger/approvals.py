@@ -11,8 +11,9 @@ from datetime import datetime
 from typing import Any, Literal
 
 from pipelines.errors import InputError, shorten
-from pipelines.ledger import decisions
+from pipelines.ledger import decisions, reader
 from pipelines.ledger.git import Ledger
+from pipelines.storage import bounded
 
 KIND = "approval"
 GATES = "out/evaluate/gates.json"
@@ -74,18 +75,28 @@ def record(ledger: Ledger, answer: Answer) -> dict[str, Any]:
 
 
 def newest(ledger: Ledger, run_id: str, gates: str) -> Answer | None:
-    """The newest answer for this run and these gates, as of the last fetch; None: nobody was asked, or none came."""
-    found = decisions.find(ledger, KIND, limit=10_000)
+    """The newest answer for this run and these gates, as of the last fetch; None: nobody was asked, or none came.
+
+    Raises:
+        UnreadableRecord: an answer cannot be read: it may be the one that rejects.
+    """
+    found = decisions.find(ledger, KIND, limit=decisions.ALL)
     fitting = next((item for item in found if (item["run"], item["gates_sha256"]) == (run_id, gates)), None)
     if fitting is None:
         return None
+    where = f"{ledger.model} decisions: an approval of {run_id}"
+    try:
+        answered = datetime.fromisoformat(fitting["answered"])
+    except ValueError:
+        raise bounded.unreadable(f"answered: {shorten(repr(fitting['answered']))} is no time", where) from None
+    names = reader.Fields(fitting, where).get("names", list)
     return Answer(
         run=run_id,
         gates_sha256=gates,
         verdict="approve" if fitting["verdict"] == "approve" else "reject",
-        by=str(fitting["by"]),
-        names=tuple(fitting["names"]),
-        via=str(fitting["via"]),
-        answered=datetime.fromisoformat(fitting["answered"]),
-        reason=str(fitting["reason"]),
+        by=fitting["by"],
+        names=tuple(reader.of_kind(name, str, where, "names") for name in names),
+        via=fitting["via"],
+        answered=answered,
+        reason=fitting["reason"],
     )

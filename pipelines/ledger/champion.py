@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from datetime import date, datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -11,9 +10,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from pipelines.config import names
 from pipelines.config.params import Span
-from pipelines.errors import GateRefusal, IntegrityError, PushRefused
+from pipelines.errors import GateRefusal, PushRefused, UnreadableRecord, shorten
+from pipelines.ledger import reader
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.signatures import signing
+from pipelines.storage import bounded
 from pipelines.storage.files import json_bytes
 
 PATH = "champion.json"
@@ -77,12 +78,13 @@ class Origin(_Record):
         window, features, run, code = (found[tag, path] for path in paths)
         if window is None or features is None:
             return None
-        request = json.loads(run or b"{}").get("request", {})
+        request = reader.request_of(reader.Record(f"{ledger.model} {tag}: run.json", run))
+        code_json = reader.Record(f"{ledger.model} {tag}: code.json", b"{}" if code is None else code).fields()
         return cls(
             window_sha256=hashlib.sha256(window).hexdigest(),
             data_commit=request.get("data_commit") or "",
             features_sha256=hashlib.sha256(features).hexdigest(),
-            code_sha=json.loads(code or b"{}").get("git_sha") or "",
+            code_sha=code_json.get("git_sha", str, "") or "",
         )
 
 
@@ -123,14 +125,16 @@ def at(ledger: Ledger, commit: str | None) -> Champion | None:
 
 def parse(commit: str, content: bytes | None) -> Champion:
     """The champion in `content`, the file at `commit`; raises as `current` does."""
+    where = f"champion {commit[:12]}"
     try:
-        return Champion.model_validate_json(content or b"")
+        value = bounded.parse_json(content or b"", where, limit=reader.EVIDENCE_LIMIT)
+        return Champion.model_validate_json(json_bytes(value))
+    except UnreadableRecord as error:
+        told = error.what
     except ValidationError as error:
-        raise IntegrityError(
-            f"{PATH} cannot be read: {error.errors()[0]['msg']}",
-            where=f"champion {commit[:12]}",
-            remedy="mend the ledger",
-        ) from None
+        first = error.errors(include_url=False, include_input=False)[0]
+        told = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    raise UnreadableRecord(f"{PATH} cannot be read: {shorten(told, 120)}", where=where, remedy="mend the ledger")
 
 
 def promote(ledger: Ledger, champion: Champion, expected_parent: str | None) -> str:

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from pipelines.errors import IntegrityError, PassingFault, shorten
+from pipelines.errors import PassingFault, UnreadableRecord, shorten
 
 TIMEOUT_SECONDS = 120.0
 QUIET_SECONDS = 60
@@ -19,9 +19,36 @@ _ISOLATION = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",  # an object is what its name says
+    "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",  # not `ext`, which is any program
+    "GIT_SSH_COMMAND": "ssh",
+    "GIT_PAGER": "cat",
+    "GIT_EDITOR": ":",
+    "GIT_SEQUENCE_EDITOR": ":",
     "LC_ALL": "C",
     **{f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in _AUTHOR.items()},
 }
+
+
+# What a repository's own configuration may not say: each of these names a program, or leads to one. Those with a name
+# of their own in them (filter.*, include.*, url.*) cannot be listed; `checkout` writes the configuration anew.
+_NEVER = (
+    ("core.fsmonitor", "false"),
+    ("core.hooksPath", os.devnull),
+    ("core.attributesFile", os.devnull),
+    ("core.excludesFile", os.devnull),
+    ("core.alternateRefsCommand", ""),
+    ("core.askPass", ""),
+    ("core.gitProxy", ""),
+    ("core.untrackedCache", "false"),
+    ("credential.helper", ""),
+    ("diff.external", ""),
+    ("gpg.program", "gpg"),
+    ("gpg.ssh.program", "ssh-keygen"),
+    ("gpg.x509.program", "gpgsm"),
+    ("gc.recentObjectsHook", ""),
+)
 
 
 class GitFailed(PassingFault):
@@ -61,6 +88,13 @@ def configuration(config: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {"GIT_CONFIG_COUNT": str(len(pairs)), **keys, **values}
 
 
+def _with_never(extra: Mapping[str, str]) -> dict[str, str]:
+    """`extra`, its configuration after ours: of two that say one thing the later counts."""
+    count = int(extra.get("GIT_CONFIG_COUNT", "0"))
+    own = [(extra[f"GIT_CONFIG_KEY_{n}"], extra[f"GIT_CONFIG_VALUE_{n}"]) for n in range(count)]
+    return {**extra, **configuration([*_NEVER, *own])}
+
+
 def git(
     folder: Path | None,
     *arguments: str,
@@ -80,7 +114,7 @@ def git(
         done = subprocess.run(
             ["git", *arguments],
             cwd=folder,
-            env={**inherited, **_ISOLATION, **(extra or {})},
+            env={**inherited, **_ISOLATION, **_with_never(extra or {})},
             input=stdin,
             capture_output=True,
             timeout=timeout,
@@ -94,8 +128,8 @@ def git(
     return done.stdout
 
 
-def blobs(answer: bytes, count: int) -> Iterator[bytes | None]:
-    """The `count` files in an answer of `git cat-file --batch`, None for what is missing; raises IntegrityError."""
+def blobs(answer: bytes, count: int) -> Iterator[bytes | UnreadableRecord | None]:
+    """The `count` files in an answer of `git cat-file --batch`: None for what is missing, an error for what is none."""
     at = 0
     for _ in range(count):
         end = answer.index(b"\n", at)
@@ -104,7 +138,8 @@ def blobs(answer: bytes, count: int) -> Iterator[bytes | None]:
             yield None
             continue
         _, kind, size = header.rsplit(b" ", 2)
-        if kind != b"blob":
-            raise IntegrityError(f"a {kind.decode()} where a file should be", where="ledger")
-        yield answer[at : at + int(size)]
+        if kind == b"blob":
+            yield answer[at : at + int(size)]
+        else:
+            yield UnreadableRecord(f"a {kind.decode()} where a file should be", where="ledger")
         at += int(size) + 1

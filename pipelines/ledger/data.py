@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from pipelines.config.settings import Settings
 from pipelines.errors import InputError, IntegrityError, PassingFault, PushRefused
-from pipelines.ledger import suppression
+from pipelines.ledger import reader, suppression
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.locks import locked
 from pipelines.ledger.manifest import (
@@ -23,6 +22,7 @@ from pipelines.ledger.manifest import (
     manifest_path,
 )
 from pipelines.ledger.store import Store
+from pipelines.storage import bounded
 from pipelines.storage.files import json_bytes
 
 __all__ = ["Arrival", "Manifest", "Partition", "build_window", "load_manifest", "publish"]
@@ -194,7 +194,7 @@ class _Publication:
             path = f"profiles/{item.table}/{item.month}.json"
             if path not in shards:
                 old = self._ledger.read(head, path)
-                shards[path] = json.loads(old)["profiles"] if old else {}
+                shards[path] = profiles_in(self._ledger, head, path, old)
             name = item.partition if item.revision == 1 else f"{item.partition}.r{item.revision}"
             shards[path][name] = arrival.profile
         return {path: json_bytes({"format": 1, "profiles": profiles}) for path, profiles in shards.items()}
@@ -202,22 +202,33 @@ class _Publication:
 
 def load_grids(ledger: Ledger, tables: Iterable[str], commit: str | None = None) -> dict[str, dict[str, Any]]:
     """Table to the grid by which its partitions are profiled, as JSON, at `commit` (default: the head of `data`)."""
-    at = commit or ledger.head("data")
-    if at is None:
-        return {}
-    names = list(tables)
-    found = ledger.read_many((at, _grid_path(table)) for table in names)
-    return {table: json.loads(content) for table in names if (content := found[at, _grid_path(table)])}
+    return {table: found.value for table, found in _by_table(ledger, tables, _grid_path, commit).items()}
 
 
 def load_types(ledger: Ledger, tables: Iterable[str], commit: str | None = None) -> dict[str, dict[str, str]]:
     """Table to the types of its columns, as text, that its partitions are brought to; as `load_grids` does."""
+    found = _by_table(ledger, tables, _types_path, commit)
+    return {table: _texts(fields.inside("columns")) for table, fields in found.items()}
+
+
+def _by_table(
+    ledger: Ledger, tables: Iterable[str], path_of: Callable[[str], str], commit: str | None
+) -> dict[str, reader.Fields]:
+    """The record of each table that has one."""
     at = commit or ledger.head("data")
     if at is None:
         return {}
-    names = list(tables)
-    found = ledger.read_many((at, _types_path(table)) for table in names)
-    return {table: json.loads(content)["columns"] for table in names if (content := found[at, _types_path(table)])}
+    paths = {table: path_of(table) for table in tables}
+    found = ledger.read_many((at, path) for path in paths.values())
+    return {
+        table: reader.Record(reader.where_of(ledger, at, path), content).fields()
+        for table, path in paths.items()
+        if (content := found[at, path])
+    }
+
+
+def _texts(fields: reader.Fields) -> dict[str, str]:
+    return {key: fields.get(key, str) for key in fields.value}
 
 
 def load_profiles(ledger: Ledger, partitions: Iterable[Partition], commit: str | None = None) -> list[dict[str, Any]]:
@@ -230,8 +241,16 @@ def load_profiles(ledger: Ledger, partitions: Iterable[Partition], commit: str |
     if at is None:
         return []
     found = ledger.read_many((at, path) for path, _ in wanted)
-    shards = {path: json.loads(content)["profiles"] for (_, path), content in found.items() if content}
+    shards = {path: profiles_in(ledger, at, path, content) for (_, path), content in found.items()}
     return [shards[path][name] for path, name in wanted if name in shards.get(path, {})]
+
+
+def profiles_in(ledger: Ledger, at: str, path: str, content: bytes | None) -> dict[str, Any]:
+    """The profiles in the file `path` of a month, by partition; none where there is no such file."""
+    if content is None:
+        return {}
+    found = reader.Record(reader.where_of(ledger, at, path), content)
+    return found.fields(limit=bounded.MAX_PROFILES).get("profiles", dict)
 
 
 def _grid_path(table: str) -> str:

@@ -16,13 +16,21 @@ from typing import Self
 from pipelines.config import names
 from pipelines.config.secrets import LEDGER, PROMOTER, secret_file
 from pipelines.config.settings import Settings
-from pipelines.errors import InputError, PassingFault, shorten
-from pipelines.ledger import answers, hook, server, web
+from pipelines.errors import InputError, PassingFault, UnreadableRecord, shorten
+from pipelines.ledger import answers, checkout, hook, server, web
 from pipelines.ledger.command import GitFailed, blobs, credentials, git
 from pipelines.ledger.locks import locked
 
 BRANCHES = frozenset({"data", "nights", "decisions", "champion", "lease"})
 _NULL = "0" * 40
+_MIRROR_CONFIG = """\
+[core]
+\trepositoryformatversion = 0
+\tfilemode = true
+\tbare = true
+[gc]
+\tautoDetach = false
+"""
 
 
 @dataclass(frozen=True)
@@ -89,7 +97,20 @@ class Ledger:
         return self.read_many([(at, path)])[at, path]
 
     def read_many(self, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bytes | None]:
-        """The bytes of many `(commit or ref, path)` in one go; None for a file or ref that is not there."""
+        """The bytes of many `(commit or ref, path)` in one go; None for a file or ref that is not there.
+
+        Raises:
+            UnreadableRecord: where a file should be is something else.
+        """
+        files: dict[tuple[str, str], bytes | None] = {}
+        for key, found in self.read_each(wanted).items():
+            if isinstance(found, UnreadableRecord):
+                raise found
+            files[key] = found
+        return files
+
+    def read_each(self, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bytes | UnreadableRecord | None]:
+        """As `read_many`, with the error in the place of what is no file."""
         asked = list(dict.fromkeys(wanted))
         for at, path in asked:
             _check_path(path)
@@ -97,7 +118,13 @@ class Ledger:
                 raise InputError(f"{shorten(repr(at))} is not a commit or ref", where="ledger")
         request = "".join(f"{_revision(at)}:{path}\n" for at, path in asked).encode()
         answer = git(self.mirror, "cat-file", "--batch", stdin=request)
-        return dict(zip(asked, blobs(answer, len(asked)), strict=True))
+        found = zip(asked, blobs(answer, len(asked)), strict=True)
+        return {
+            (at, path): UnreadableRecord(item.what, where=f"{self.model} {at[:60]}: {path}", remedy="mend the ledger")
+            if isinstance(item, UnreadableRecord)
+            else item
+            for (at, path), item in found
+        }
 
     def tree(self, commit: str, prefix: str = "") -> list[str]:
         """The paths of all files at `commit` below the folder `prefix`, sorted."""
@@ -206,6 +233,8 @@ class Ledger:
 
     def _prepare_mirror(self) -> None:
         if (self.mirror / "HEAD").is_file():
+            # It lies where stages of the same user can write.
+            checkout.disarm_bare(self.mirror, _MIRROR_CONFIG)
             return
         with self._lock():
             if (self.mirror / "HEAD").is_file():
@@ -213,7 +242,7 @@ class Ledger:
             with tempfile.TemporaryDirectory(prefix=".mirror-", dir=self.mirror.parent) as folder:
                 draft = Path(folder) / "draft"
                 git(self.mirror.parent, "init", "--quiet", "--bare", "--template=", "--initial-branch=data", str(draft))
-                git(draft, "config", "gc.autoDetach", "false")
+                checkout.disarm_bare(draft, _MIRROR_CONFIG)
                 draft.rename(self.mirror)
 
     def _fetch(self, lock: locked, *arguments: str) -> None:

@@ -11,11 +11,13 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipelines.config import names
-from pipelines.errors import IntegrityError, LeaseHeld, PushRefused
+from pipelines.errors import LeaseHeld, PushRefused, UnreadableRecord
+from pipelines.ledger import reader
 from pipelines.ledger.git import Ledger
 from pipelines.storage.files import json_bytes
 
 PATH = "lease.json"
+LIMIT = 1 << 16
 _ATTEMPTS = 20
 
 
@@ -154,10 +156,12 @@ def _at(ledger: Ledger, commit: str | None) -> Lease | None:
     if commit is None:
         return None
     try:
-        return Lease.model_validate_json(ledger.read(commit, PATH) or b"")
+        found = reader.record(ledger, commit, PATH).fields(limit=LIMIT)
+        return Lease.model_validate_json(json_bytes(found.value))
     except ValidationError as error:
-        raise IntegrityError(
-            f"{PATH} cannot be read: {error.errors()[0]['msg']}", where=f"lease {commit[:12]}", remedy="mend the ledger"
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise UnreadableRecord(
+            f"{PATH} cannot be read: {first['msg']}", where=f"lease {commit[:12]}", remedy="mend the ledger"
         ) from None
 
 

@@ -11,7 +11,8 @@ from typing import Any, Literal, Self
 from pipelines.config import names
 from pipelines.config.model import Role
 from pipelines.config.params import RunParams
-from pipelines.errors import IntegrityError, shorten
+from pipelines.errors import UnreadableRecord, shorten
+from pipelines.ledger import reader
 from pipelines.ledger.git import Ledger
 from pipelines.storage.files import json_bytes
 
@@ -74,13 +75,16 @@ class Partition:
             ):
                 raise ValueError
             made = cls(**{**value, "reasons": tuple(value["reasons"]), "warnings": tuple(value["warnings"])})
+            if any(not _is(getattr(made, field.name), field.type) for field in fields(cls)):
+                raise ValueError
             names.table_name(made.table)
             names.partition_name(made.partition)
             if made.path not in ("", lake_path(made.table, made.partition, made.revision)):
                 raise ValueError
         except (TypeError, ValueError, KeyError):
-            raise IntegrityError(
-                f"{shorten(repr(value), 120)} is no partition", where="manifest", remedy="mend the ledger"
+            named = {name: value.get(name) for name in ("table", "partition", "revision")}
+            raise UnreadableRecord(
+                f"{shorten(repr(named), 120)} is no partition", where="manifest", remedy="mend the ledger"
             ) from None
         return made
 
@@ -167,7 +171,7 @@ def load_manifest(ledger: Ledger, commit: str | None = None, months: Iterable[st
         if chosen is None or path.rpartition("/")[2].removesuffix(".json") in chosen
     ]
     found = ledger.read_many((at, path) for path in paths)
-    return Manifest(item for (_, path), content in found.items() for item in _entries(path, content or b""))
+    return Manifest(item for (_, path), content in found.items() for item in _entries(ledger, at, path, content or b""))
 
 
 def build_window(manifest: Manifest, params: RunParams) -> dict[str, Any]:
@@ -200,9 +204,15 @@ def build_window(manifest: Manifest, params: RunParams) -> dict[str, Any]:
     }
 
 
-def _entries(path: str, content: bytes) -> list[Partition]:
-    try:
-        entries = json.loads(content)["partitions"]
-    except (ValueError, TypeError, KeyError):
-        raise IntegrityError("is no manifest", where=path, remedy="mend the ledger") from None
-    return [Partition.from_dict(entry) for entry in entries]
+def _entries(ledger: Ledger, at: str, path: str, content: bytes) -> list[Partition]:
+    found = reader.Record(reader.where_of(ledger, at, path), content).fields()
+    return [Partition.from_dict(entry.value) for entry in found.each("partitions")]
+
+
+def _is(value: object, kind: object) -> bool:
+    """Whether a field of a partition has its type; `kind` is the annotation, as text."""
+    if kind == "int":
+        return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    if kind == "tuple[str, ...]":
+        return isinstance(value, tuple) and all(isinstance(item, str) for item in value)
+    return isinstance(value, str)

@@ -6,16 +6,18 @@ folder: `scores`, `profiles/abc123def456`. Values are JSON objects. Tasks may wr
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
-from pipelines.errors import InputError, IntegrityError, shorten
+from pipelines.config import names
+from pipelines.errors import ConfigError, InputError, UnreadableRecord, shorten
+from pipelines.ledger import reader
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.months import months_between
 from pipelines.ledger.swap import Changes, swap
+from pipelines.storage import bounded
 from pipelines.storage.files import json_bytes
 
 BRANCH = "nights"
@@ -39,8 +41,8 @@ def read(ledger: Ledger, kind: str, months: Iterable[str]) -> dict[date, Value]:
     if head is None:
         return {}
     paths = [_path(kind, month) for month in months]
-    found = ledger.read_many((head, path) for path in paths)
-    days = {day: value for path in paths for day, value in _days(path, found[head, path]).items()}
+    found = reader.records(ledger, ((head, path) for path in paths))
+    days = {day: value for path in paths for day, value in _days(found[head, path]).items()}
     return {date.fromisoformat(day): value for day, value in sorted(days.items())}
 
 
@@ -69,10 +71,10 @@ def write(ledger: Ledger, values: Mapping[tuple[str, date], Value], message: str
         found = _contents(ledger, head, shards)
         changes: Changes = {}
         for path, wanted in shards.items():
-            known = _days(path, found[path])
+            known = _days(found[path])
             settled = known | {day: _settled(kind, known.get(day), value) for day, (kind, value) in wanted.items()}
             content = json_bytes({"format": FORMAT, "days": settled})
-            if content != found[path]:
+            if content != found[path].content:
                 changes[path] = content
         return changes
 
@@ -82,7 +84,7 @@ def write(ledger: Ledger, values: Mapping[tuple[str, date], Value], message: str
 def read_file(ledger: Ledger, name: str) -> Value | None:
     """What belongs to no day under `name` (`grids/abc123def456`), as of the last fetch; None: there is none."""
     head, path = ledger.head(BRANCH), _file(name)
-    return _object(path, ledger.read(head, path)) if head else None
+    return _object(reader.record(ledger, head, path)) if head else None
 
 
 def put_new(ledger: Ledger, files: Mapping[str, Value], message: str) -> dict[str, Value]:
@@ -94,7 +96,7 @@ def put_new(ledger: Ledger, files: Mapping[str, Value], message: str) -> dict[st
 
     def change(head: str | None) -> Changes:
         found = _contents(ledger, head, paths)
-        return {path: json_bytes(value) for path, value in paths.items() if found[path] is None}
+        return {path: json_bytes(value) for path, value in paths.items() if found[path].missing}
 
     swap(ledger, BRANCH, change, message)
     return {name: read_file(ledger, name) or {} for name in files}
@@ -114,25 +116,44 @@ def _later(old: Value | None, new: Value) -> Value:
     return new
 
 
-def _contents(ledger: Ledger, head: str | None, paths: Iterable[str]) -> dict[str, bytes | None]:
+def _contents(ledger: Ledger, head: str | None, paths: Iterable[str]) -> dict[str, reader.Record]:
     if head is None:
-        return dict.fromkeys(paths)
-    return {path: content for (_, path), content in ledger.read_many((head, path) for path in paths).items()}
+        return {path: reader.Record(f"{ledger.model} {BRANCH}: {path}", None) for path in paths}
+    return {path: found for (_, path), found in reader.records(ledger, ((head, path) for path in paths)).items()}
 
 
-def _days(path: str, content: bytes | None) -> Days:
-    return (_object(path, content) or {"days": {}})["days"]  # type: ignore[no-any-return]
+def _days(found: reader.Record) -> Days:
+    value = _object(found)
+    if value is None:
+        return {}
+    fields = reader.Fields(value, found.where)
+    days: Days = fields.get("days", dict, {}) or {}
+    for day, entry in days.items():
+        _check_day(day, found.where)
+        reader.of_kind(entry, dict, found.where, day)
+    if found.where.rpartition("/")[0].endswith(tuple(f" {kind}" for kind in BY_VERSION)):
+        for day, entry in days.items():
+            for version, item in entry.items():
+                reader.of_kind(item, dict, found.where, f"{day}.{version}")
+    return days
 
 
-def _object(path: str, content: bytes | None) -> Value | None:
-    if content is None:
+def _check_day(day: str, where: str) -> None:
+    try:
+        names.day(day)
+    except ConfigError as error:
+        raise bounded.unreadable(f"days: {error.what}", where) from None
+
+
+def _object(found: reader.Record) -> Value | None:
+    if found.missing:
         return None
     try:
-        value = json.loads(content)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict) or not isinstance(value.get("days", {}), dict):
-        raise IntegrityError("is not what a night writes", where=f"{BRANCH}: {path}", remedy="mend the ledger")
+        value: Value = found.fields(limit=bounded.MAX_PROFILES).value
+    except UnreadableRecord as error:
+        raise UnreadableRecord(
+            f"is not what a night writes: {error.what}", where=found.where, remedy="mend the ledger"
+        ) from None
     return value
 
 

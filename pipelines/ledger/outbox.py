@@ -7,19 +7,22 @@ happen once: whoever queues it again changes nothing, even after it was sent.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
 
-from pipelines.errors import IntegrityError, shorten
+from pipelines.errors import UnreadableRecord, shorten
+from pipelines.ledger import reader
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.swap import Changes, swap
+from pipelines.storage import bounded
 from pipelines.storage.files import json_bytes
 
 Severity = Literal["info", "success", "warning", "failure"]
 TITLE_LIMIT, BODY_LIMIT, LINK_LIMIT = 200, 2000, 1000
+LIMIT = 1 << 16
 _BRANCH, _QUEUED = "decisions", "alerts/queued"
 
 
@@ -60,10 +63,16 @@ class Queued:
     def from_json(cls, content: bytes) -> Self:
         """The entry in `content`; raises IntegrityError for anything else."""
         try:
-            value = json.loads(content)
-            return cls(Alert(**value["alert"]), str(value["at"]), dict(value["taken"]))
-        except (ValueError, TypeError, KeyError):
-            raise IntegrityError("is no alert", where=_QUEUED, remedy="mend the ledger") from None
+            fields = reader.Fields(
+                reader.of_kind(bounded.parse_json(content, _QUEUED, limit=LIMIT), dict, _QUEUED), _QUEUED
+            )
+            alert, taken = fields.inside("alert"), fields.get("taken", dict)
+            for name, value in (*alert.value.items(), *taken.items()):
+                reader.of_kind(value, str, _QUEUED, name)
+            return cls(Alert(**alert.value), fields.get("at", str), taken)
+        except (UnreadableRecord, TypeError) as error:
+            told = f": {error.what}" if isinstance(error, UnreadableRecord) else ""
+            raise UnreadableRecord(f"is no alert{told}", where=_QUEUED, remedy="mend the ledger") from None
 
     def to_bytes(self) -> bytes:
         """The file of it."""
@@ -90,12 +99,17 @@ def queue(ledger: Ledger, alert: Alert) -> None:
 
 
 def waiting(ledger: Ledger) -> tuple[Queued, ...]:
-    """The alerts that some channel has not taken yet, oldest first, as of the last fetch."""
+    """The alerts that some channel has not taken yet, oldest first, as of the last fetch; unreadable ones keep none."""
     head = ledger.head(_BRANCH)
     if head is None:
         return ()
-    found = ledger.read_many((head, path) for path in ledger.tree(head, _QUEUED))
-    return tuple(sorted(map(Queued.from_json, filter(None, found.values())), key=lambda item: item.at))
+    found = reader.records(ledger, ((head, path) for path in ledger.tree(head, _QUEUED)))
+    queued = []
+    for item in found.values():
+        if item.content is not None:
+            with suppress(UnreadableRecord):
+                queued.append(Queued.from_json(item.content))
+    return tuple(sorted(queued, key=lambda item: item.at))
 
 
 def settle(ledger: Ledger, entries: Sequence[tuple[Queued, bool]]) -> None:

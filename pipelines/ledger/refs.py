@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipelines.config.names import model_name
 from pipelines.config.settings import Settings
-from pipelines.errors import ConfigError
+from pipelines.errors import ConfigError, IntegrityError
 from pipelines.ledger import answers, web
 from pipelines.ledger.command import GitFailed, blobs, credentials, git
 from pipelines.ledger.git import Ledger
@@ -32,24 +32,42 @@ def all_ledgers(settings: Settings) -> list[str]:
 
 
 def every(ledger: Ledger) -> dict[str, tuple[str, int]]:
-    """Full name of each ref to its commit and when that was made (seconds since 1970), as of the last fetch."""
-    form = "--format=%(refname) %(objectname) %(committerdate:unix)"
+    """Full name of each ref to its commit and when that was made (seconds since 1970), as of the last fetch.
+
+    A ref that leads to no commit, as none of ours does, is as old as can be.
+    """
+    form = "--format=%(refname) %(objectname) %(committerdate:unix)%(*committerdate:unix)"
     lines = git(ledger.mirror, "for-each-ref", form).decode().splitlines()
-    return {name: (commit, int(when)) for name, commit, when in (line.split(" ") for line in lines)}
+    found = (line.split(" ") for line in lines)
+    return {name: (commit, int(when) if when.isdigit() else 0) for name, commit, when in found}
 
 
 def entries(ledger: Ledger, commit: str) -> dict[str, str]:
-    """Path to blob of every file at `commit`."""
-    shown = git(ledger.mirror, "ls-tree", "-r", "-z", "--full-tree", commit).decode()
+    """Path to blob of every file at `commit`; none where a ref leads to something that has no files."""
+    try:
+        shown = git(ledger.mirror, "ls-tree", "-r", "-z", "--full-tree", commit).decode(errors="surrogateescape")
+    except GitFailed as error:
+        if "not a tree object" not in error.output:
+            raise
+        return {}
     pairs = (line.split("\t", 1) for line in shown.split("\0") if line)
-    return {path: head.split(" ")[2] for head, path in pairs}
+    return {path: head.split(" ")[2] for head, path in pairs if head.split(" ")[1] == "blob"}
 
 
 def contents(ledger: Ledger, found: Iterable[str]) -> dict[str, bytes]:
-    """Blob to its bytes."""
+    """Blob to its bytes.
+
+    Raises:
+        IntegrityError: one is missing: what it names nobody knows.
+    """
     asked = list(dict.fromkeys(found))
     answer = git(ledger.mirror, "cat-file", "--batch", stdin="".join(f"{blob}\n" for blob in asked).encode())
-    return {blob: content or b"" for blob, content in zip(asked, blobs(answer, len(asked)), strict=True)}
+    known: dict[str, bytes] = {}
+    for blob, content in zip(asked, blobs(answer, len(asked)), strict=True):
+        if not isinstance(content, bytes):
+            raise IntegrityError(f"blob {blob} is missing", where=f"mirror of {ledger.model}", remedy="restore it")
+        known[blob] = content
+    return known
 
 
 def delete(ledger: Ledger, refs: Mapping[str, str]) -> None:

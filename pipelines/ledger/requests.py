@@ -8,20 +8,22 @@ lease is open again.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
-from pipelines.errors import ConfigError, IntegrityError, shorten
-from pipelines.ledger import lease, verdicts
+from pipelines.errors import ConfigError, IntegrityError, UnreadableRecord, shorten
+from pipelines.ledger import lease, reader, verdicts
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.swap import Changes, swap
+from pipelines.storage import bounded
 from pipelines.storage.files import json_bytes
 
 BRANCH = "decisions"
 KEY_LIMIT, REASON_LIMIT = 250, 500
+LIMIT = 1 << 16
 NIGHT = "night"  # who asked, where a night decided it
 _PATIENCE = timedelta(hours=24)
 # What holds a request back when the newest night said it: one that a night decided on has passed the other guards.
@@ -51,16 +53,26 @@ class Asked:
     @classmethod
     def from_json(cls, content: bytes) -> Self:
         """The request in `content`; raises IntegrityError for anything else."""
+        where = f"{BRANCH}: requests"
         try:
-            return cls(**json.loads(content))
-        except (ValueError, TypeError):
-            raise IntegrityError("is no request", where=f"{BRANCH}: requests", remedy="mend the ledger") from None
+            made = cls(**reader.of_kind(bounded.parse_json(content, where, limit=LIMIT), dict, where))
+            for name in ("key", "reason", "by", "at", "since", "run", "outcome", "state"):
+                reader.of_kind(getattr(made, name), str, where, name)
+            reader.of_kind(made.failed, int, where, "failed")
+            moments = [datetime.fromisoformat(moment) for moment in (made.at, made.since) if moment]
+            if made.state not in get_args(State) or any(moment.tzinfo is None for moment in moments):
+                raise ValueError
+        except (UnreadableRecord, ValueError, TypeError) as error:
+            told = f": {error.what}" if isinstance(error, UnreadableRecord) else ""
+            raise UnreadableRecord(f"is no request{told}", where=where, remedy="mend the ledger") from None
+        return made
 
     def due(self, now: datetime) -> bool:
         """Whether it should be tried: after each failure an hour, two, four … later, a day at most."""
         if not self.failed:
             return True
-        return now >= datetime.fromisoformat(self.since) + min(_PATIENCE, timedelta(hours=2 ** (self.failed - 1)))
+        wait = min(_PATIENCE, timedelta(hours=2 ** (min(self.failed, 10) - 1)))
+        return not self.since or now >= datetime.fromisoformat(self.since) + wait
 
 
 @dataclass(frozen=True)
@@ -191,7 +203,7 @@ def _moved(before: Asked, after: Asked) -> Changes:
 
 def _newest_verdict(ledger: Ledger, now: datetime) -> str:
     day = verdicts.last_day(ledger)
-    newest = verdicts.newest(ledger, day, day)[day] if day else {}
+    newest = verdicts.newest(ledger, day, day).get(day, {}) if day else {}
     fresh = newest and now - datetime.fromisoformat(newest["at"]) < _STALE
     return str(newest["verdict"]) if fresh else ""
 
@@ -215,8 +227,11 @@ def _find(ledger: Ledger, head: str | None, key: str) -> Asked | None:
 
 
 def _read(ledger: Ledger, head: str, paths: Iterable[str]) -> Iterator[Asked]:
-    found = ledger.read_many((head, path) for path in paths)
-    return (Asked.from_json(content) for content in found.values() if content is not None)
+    """Those at `paths` that can be read: nobody can act on the others, and they keep nobody from acting on these."""
+    for found in reader.records(ledger, ((head, path) for path in paths)).values():
+        if found.content is not None:
+            with suppress(UnreadableRecord):
+                yield Asked.from_json(found.content)
 
 
 def _path(item: Asked) -> str:

@@ -18,7 +18,7 @@ def ask(ledger: Ledger, standing: Champion, evidence: dict[str, Any], sentence: 
     Raises:
         PassingFault: the ledger cannot be reached, or never stood still.
     """
-    known = {item["key"] for item in decisions.find(ledger, ASKED, limit=10_000)}
+    known = {item["key"] for item in decisions.find(ledger, ASKED, limit=decisions.ALL)}
     body = {"champion": standing.version, "run": standing.run, "evidence": evidence, "sentence": sentence}
     decisions.record(ledger, ASKED, body, key=key_of(standing))
     return key_of(standing) not in known
@@ -30,9 +30,9 @@ def due(ledger: Ledger) -> dict[str, Any] | None:
     if standing is None:
         return None
     key = key_of(standing)
-    if any(item["key"] == key for item in decisions.find(ledger, SETTLED, limit=10_000)):
+    if any(item["key"] == key for item in decisions.find(ledger, SETTLED, limit=decisions.ALL)):
         return None
-    return next((item for item in decisions.find(ledger, ASKED, limit=10_000) if item["key"] == key), None)
+    return next((item for item in decisions.find(ledger, ASKED, limit=decisions.ALL) if item["key"] == key), None)
 
 
 def settle(ledger: Ledger, key: str, body: dict[str, Any]) -> None:

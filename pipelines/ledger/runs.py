@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +12,11 @@ from pipelines.config import names, plain_yaml
 from pipelines.config.load import FOLDER_FILES, MAX_BYTES
 from pipelines.config.params import RunParams
 from pipelines.config.settings import PROJECT, Settings
-from pipelines.errors import ConfigError, InputError, PushRefused, shorten
-from pipelines.ledger import champion, code, lease, server, stamps
+from pipelines.errors import ConfigError, InputError, PushRefused, UnreadableRecord
+from pipelines.ledger import champion, code, lease, reader, server, stamps
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.manifest import build_window, load_manifest
+from pipelines.storage import bounded
 from pipelines.storage.files import json_bytes
 
 Stamped = Callable[[champion.Champion | None], bytes]
@@ -91,10 +91,16 @@ def open_run(
 
 
 def find(ledger: Ledger, run_id: str) -> Run | None:
-    """Run `run_id` when the ledger was last fetched, finished or not; None: no such run."""
+    """Run `run_id` when the ledger was last fetched, finished or not; None: no such run.
+
+    Raises:
+        UnreadableRecord: its `run.json` is not what opening a run writes.
+    """
     tagged, branch = ledger.head(f"runs/{run_id}"), ledger.head(f"run/{run_id}")
     head = tagged or branch
-    return Run(run_id, head, tagged is not None, _request(ledger.read(head, "run.json"))) if head else None
+    if head is None:
+        return None
+    return Run(run_id, head, tagged is not None, reader.request_of(reader.record(ledger, head, reader.REQUEST)))
 
 
 def finish(ledger: Ledger, run_id: str, fencing: int | None = None) -> str:
@@ -118,26 +124,43 @@ def finish(ledger: Ledger, run_id: str, fencing: int | None = None) -> str:
 
 def finished(ledger: Ledger) -> dict[str, str]:
     """Run id to commit of all finished runs, the oldest as-of day first, as of the last fetch."""
-    return {name.removeprefix("runs/"): commit for name, commit in ledger.tags("runs/").items()}
+    return _by_id(ledger.tags("runs/"), "runs/")
 
 
 def unfinished(ledger: Ledger) -> dict[str, str]:
     """Run id to commit of all runs that were begun and not finished, as of the last fetch."""
     done = finished(ledger)
-    begun = {name.removeprefix("run/"): commit for name, commit in ledger.branches("run/").items()}
+    begun = _by_id(ledger.branches("run/"), "run/")
     return {run_id: commit for run_id, commit in begun.items() if run_id not in done}
 
 
 def find_same(ledger: Ledger, key: str) -> Run | None:
     """The newest finished run (by the time it was begun) of the recipe with this key; None: there is none."""
+    return next(iter(all_same(ledger, key)), None)
+
+
+def all_same(ledger: Ledger, key: str) -> list[Run]:
+    """The finished runs of the recipe with this key, the newest (by the time it was begun) first.
+
+    A run whose `run.json` cannot be read is of no recipe: `broken.runs` names it.
+    """
     runs = finished(ledger)
-    found = ledger.read_many((commit, "run.json") for commit in runs.values())
+    found = reader.records(ledger, ((commit, reader.REQUEST) for commit in runs.values()))
+    requests = {run_id: request_or_none(found[commit, reader.REQUEST]) for run_id, commit in runs.items()}
     same = [
-        Run(run_id, commit, True, request)
-        for run_id, commit in runs.items()
-        if (request := _request(found[commit, "run.json"])).get("key") == key
+        Run(run_id, runs[run_id], True, request)
+        for run_id, request in requests.items()
+        if request is not None and request.get("key") == key
     ]
-    return max(same, key=lambda run: run.id[11:], default=None)
+    return sorted(same, key=lambda run: run.id[11:], reverse=True)
+
+
+def request_or_none(found: reader.Record) -> dict[str, Any] | None:
+    """What was asked for, by a run's `run.json`; None where it cannot be read."""
+    try:
+        return reader.request_of(found)
+    except UnreadableRecord:
+        return None
 
 
 def recipe_key(
@@ -220,8 +243,11 @@ def _model_files(folder: Path) -> dict[str, bytes]:
 def _compare(ledger: Ledger, run: Run, files: Mapping[str, bytes]) -> None:
     standing = ledger.read_many((run.head, path) for path in (*_IDENTITY, "code.json"))
     differing = [path for path in _IDENTITY if standing[run.head, path] != files[path]]
-    old, new = (json.loads(content or b"{}") for content in (standing[run.head, "code.json"], files["code.json"]))
-    if old.get("stages") != new.get("stages"):
+    old, new = (
+        bounded.parse(content or b"{}", reader.where_of(ledger, run.head, "code.json"))
+        for content in (standing[run.head, "code.json"], files["code.json"])
+    )
+    if not isinstance(old, dict) or old.get("stages") != new.get("stages"):
         differing.append("code.json")
     if differing:
         raise InputError(
@@ -239,9 +265,6 @@ def _base(ledger: Ledger, run: Run) -> str | None:
     return None
 
 
-def _request(content: bytes | None) -> dict[str, Any]:
-    try:
-        request = json.loads(content or b"{}").get("request")
-    except ValueError:
-        raise InputError("run.json is not JSON", where=shorten(repr(content)), remedy="mend the ledger") from None
-    return request if isinstance(request, dict) else {}
+def _by_id(refs: Mapping[str, str], prefix: str) -> dict[str, str]:
+    """Run id to commit of these refs. What has another name is no run, and nothing of ours can ask for it."""
+    return {run: commit for name, commit in refs.items() if names.is_run_id(run := name.removeprefix(prefix))}

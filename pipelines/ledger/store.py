@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from pipelines.config.settings import Settings
-from pipelines.errors import IntegrityError
-from pipelines.ledger import remotes
+from pipelines.errors import IntegrityError, shorten
+from pipelines.ledger import reader, remotes
 from pipelines.ledger.remotes import Remote, passing
+from pipelines.storage import bounded
 from pipelines.storage.files import write_bytes
 
+_NAME = re.compile(r"[0-9a-f]{32}(\.dir)?\Z", re.ASCII)
 _LOCAL_CONFIG = """\
 [core]
     analytics = false
@@ -49,6 +52,8 @@ class Store:
         )
         with passing("the DVC cache"):
             settings.cache.mkdir(parents=True, exist_ok=True)
+            if not scm:
+                (root / ".dvc" / "config.local").unlink(missing_ok=True)
             write_bytes(root / ".dvc" / ("config.local" if scm else "config"), config.encode(), durable=False)
             from dvc.repo import Repo
 
@@ -84,15 +89,20 @@ class Store:
 
     def folder(self, oid: str) -> dict[str, str]:
         """File name to md5 of a DVC directory, fetched first where the cache lacks it; raises as `fetch` does."""
-        from dvc_data.hashfile.hash_info import HashInfo
-        from dvc_data.hashfile.tree import Tree
-
         self.fetch([oid])
-        tree = Tree.load(self._cache, HashInfo("md5", oid))
-        return {"/".join(key): info.value for key, _, info in tree}
+        where = f"object {oid}"
+        found: dict[str, str] = {}
+        for value in reader.of_kind(bounded.parse_json(self.cached(oid).read_bytes(), where), list, where):
+            item = reader.Fields(reader.of_kind(value, dict, where), where)
+            name = item.get("relpath", str)
+            if not name or name.startswith("/") or ".." in name.split("/") or "\0" in name:
+                raise bounded.unreadable(f"{shorten(repr(name))} is not a path inside a folder", where)
+            found[name] = _md5(item.get("md5", str), where)
+        return found
 
     def cached(self, oid: str) -> Path:
         """Where the cache keeps, or would keep, an object."""
+        _md5(oid, "object")
         return Path(self._cache.oid_to_path(oid))
 
     def push(self, oids: Iterable[str]) -> None:
@@ -126,6 +136,13 @@ class Store:
     @property
     def _cache(self) -> Any:
         return self.repo.cache.local
+
+
+def _md5(text: str, where: str) -> str:
+    """`text` if it is an object's name, and nothing that leads out of the cache."""
+    if not _NAME.match(text):
+        raise bounded.unreadable(f"{shorten(repr(text))} is no md5", where)
+    return text
 
 
 def _local() -> Any:

@@ -12,7 +12,8 @@ import secrets
 from dataclasses import asdict, dataclass
 from typing import Self
 
-from pipelines.errors import IntegrityError
+from pipelines.errors import UnreadableRecord
+from pipelines.ledger import reader
 from pipelines.ledger.git import Ledger
 from pipelines.storage.files import json_bytes
 
@@ -49,11 +50,15 @@ class Suppression:
         if content is None:
             return cls(secrets.token_hex(32))
         try:
-            value = json.loads(content)
-            entries = tuple(Entry(**{**item, "columns": tuple(item["columns"])}) for item in value["entries"])
-            return cls(str(value["salt"]), entries, content)
-        except (ValueError, TypeError, KeyError):
-            raise IntegrityError("is no list of erased rows", where=PATH, remedy="mend the ledger") from None
+            fields = reader.Record(reader.where_of(ledger, at or "data", PATH), content).fields()
+            entries = tuple(_entry(item) for item in fields.each("entries"))
+            salt = fields.get("salt", str)
+            bytes.fromhex(salt)
+            return cls(salt, entries, content)
+        except (UnreadableRecord, ValueError, TypeError) as error:
+            told = f": {error.what}" if isinstance(error, UnreadableRecord) else ""
+            where = f"{ledger.model} data: {PATH}"
+            raise UnreadableRecord(f"is no list of erased rows{told}", where=where, remedy="mend the ledger") from None
 
     def digest(self, table: str, columns: tuple[str, ...], values: tuple[str, ...]) -> str:
         """The hash that stands for these values of these columns."""
@@ -72,3 +77,8 @@ class Suppression:
     def to_bytes(self) -> bytes:
         """The file of it."""
         return json_bytes({"format": 1, "salt": self.salt, "entries": [asdict(entry) for entry in self.entries]})
+
+
+def _entry(item: reader.Fields) -> Entry:
+    columns = tuple(reader.of_kind(name, str, item.where, "columns") for name in item.get("columns", list))
+    return Entry(item.get("table", str), columns, item.get("hash", str), item.get("erasure", str))

@@ -14,7 +14,7 @@ from typing import Any, Self
 from pipelines.config import names, plain_yaml
 from pipelines.config.settings import Settings
 from pipelines.errors import InputError, IntegrityError, shorten
-from pipelines.ledger import lease, stamps
+from pipelines.ledger import checkout, lease, server, stamps
 from pipelines.ledger.command import GitFailed, git
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.lockfile import Out, Pipeline
@@ -22,7 +22,7 @@ from pipelines.ledger.locks import locked
 from pipelines.ledger.outs import fetch_files, link
 from pipelines.ledger.remotes import passing
 from pipelines.ledger.store import Store
-from pipelines.storage.files import read_json
+from pipelines.storage.files import read_json, write_bytes
 
 LAKE_STAGES = frozenset({"snapshot", "validate", "features"})
 CHAMPION_FILES = {
@@ -188,6 +188,8 @@ class Workspace:
             LeaseHeld: the lease was taken by another run meanwhile; nothing is published.
             PassingFault: remote or ledger cannot be reached; repeating it is safe.
         """
+        # The stage has run a model's code here.
+        checkout.disarm(self.root, self.ledger.mirror, f"run/{self.run_id}")
         files = self._save(stage)
         self._push_bytes(files["dvc.lock"], stage)
         if self.fencing is not None:
@@ -241,6 +243,8 @@ class Workspace:
         if self._store is None:
             # A process that was killed leaves DVC's list of readers and writers behind; ours is the only one here.
             (self.root / ".dvc" / "tmp" / "rwlock").unlink(missing_ok=True)
+            # What lies there may be a stage's.
+            _configure(self.settings, self.ledger, self.root)
             self._store = Store.open(self.settings, self.root, scm=True)
         return self._store
 
@@ -252,23 +256,26 @@ class Workspace:
 
 
 def _check_out(ledger: Ledger, run_id: str, root: Path, head: str) -> None:
-    if (root / ".git").is_dir():
+    branch = f"run/{run_id}"
+    if root.is_symlink() or (root.exists() and not (root / ".git").is_dir()):
+        root.unlink() if root.is_symlink() else shutil.rmtree(root)
+    if root.is_dir():
         try:
-            (root / ".git" / "index.lock").unlink(missing_ok=True)  # of a process killed here; the lock is ours now
-            git(root, "reset", "--quiet", "--hard", head)
-            git(root, "clean", "--quiet", "-fd")
+            checkout.check_out(root, ledger.mirror, branch, head)
         except GitFailed:
             shutil.rmtree(root)  # damaged beyond reuse: everything in it is in the ledger or made again
-        else:
-            return
-    elif root.exists():
-        shutil.rmtree(root)
-    draft = root.with_name(f".{run_id}.new")
-    shutil.rmtree(draft, ignore_errors=True)
-    git(
-        root.parent,
-        *("clone", "--quiet", "--shared", "--no-tags", "--single-branch", "--template="),
-        *("--branch", f"run/{run_id}", str(ledger.mirror), str(draft)),
-    )
-    git(draft, "reset", "--quiet", "--hard", head)
-    draft.rename(root)
+    if not root.is_dir():
+        draft = root.with_name(f".{run_id}.new")
+        shutil.rmtree(draft, ignore_errors=True)
+        checkout.check_out(draft, ledger.mirror, branch, head)
+        draft.rename(root)
+
+
+def _configure(settings: Settings, ledger: Ledger, root: Path) -> None:
+    """DVC's configuration as this program writes it, whatever the run's branch, or a stage, says; Store adds ours."""
+    folder = root / ".dvc"
+    if folder.is_symlink():
+        folder.unlink()
+    for name in ("config", "config.local"):
+        (folder / name).unlink(missing_ok=True)
+    write_bytes(folder / "config", server.first_files(ledger.model, settings.dvc_remote)[".dvc/config"], durable=False)

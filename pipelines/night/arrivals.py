@@ -100,7 +100,8 @@ class Inspector:
     def _fetch(self, table: str, partition: str) -> Fetched | Outcome:
         config, known = self.model.tables[table], self.manifest.latest(table, partition)
         target = self.folder / table / f"{names.partition_name(partition)}.parquet"
-        unchanged = Outcome(table, partition, Fate.UNCHANGED, known.revision if known else 0)
+        reasons = () if known is None or self.manifest.accepted(table, partition) else known.reasons
+        unchanged = Outcome(table, partition, Fate.UNCHANGED, known.revision if known else 0, reasons=reasons)
         try:
             fetched = self._cleared(
                 table, self.source.fetch(config, partition, target, self.model.validation.max_bytes)
@@ -220,7 +221,7 @@ class Inspector:
             item = replace(item, rows=raw.num_rows)
             data = conformed(self.suite, table, raw, types)
             found = self._profile(table, data.table)
-            if data.usable and data.table is not raw:
+            if data.usable and not (data.table is raw and _as_kept(fetched.path, raw)):
                 item = _rewritten(item, fetched.path, data.table)
         except DataError as error:
             # Without its place: that is a temporary name, and the same bytes must give the same reason.
@@ -246,6 +247,13 @@ def _schemas(run: Sequence[tuple[str, Fetched]]) -> Iterator[pa.Schema]:
             yield pq.read_schema(fetched.path)
         except (OSError, pa.ArrowException, UnicodeDecodeError):
             continue
+
+
+def _as_kept(path: Path, table: pa.Table) -> bool:
+    """Whether the file at `path`, read by anybody, has the types of `table`: no dictionaries, say."""
+    import pyarrow.parquet as pq
+
+    return bool(pq.read_schema(path).equals(table.schema))
 
 
 def _rewritten(item: Partition, path: Path, table: pa.Table) -> Partition:

@@ -63,7 +63,7 @@ def _same(ledger: Ledger, known: dict[str, Any], evidence: Evidence) -> bool:
     """Whether `known` was decided from the same: who asked, and whether the night was past, is no other evidence."""
     before = Evidence.from_json(verdicts.evidence_of(ledger, known))
     now = replace(evidence, requests=before.requests, backfill=before.backfill)
-    return sha256_of(now) == str(known["evidence_sha256"])
+    return sha256_of(now) == known.get("evidence_sha256")
 
 
 def _told(decision: Decision, policy: dict[str, Any], known: dict[str, Any] | None) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from datetime import date
 from enum import StrEnum
 from typing import Any
 
+from pipelines.errors import ExitCode
+
 SHOWN = 10
 
 
@@ -24,7 +26,10 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """The fate of one partition; `revision` is 0 where the ledger holds none."""
+    """The fate of one partition; `revision` is 0 where the ledger holds none.
+
+    `reasons` say why nothing of it can be used, of one that is unchanged those of before.
+    """
 
     table: str
     partition: str
@@ -64,6 +69,16 @@ class IngestReport:
         """Whether the ledger took anything in."""
         return bool(self.of(Fate.ACCEPTED, Fate.QUARANTINED))
 
+    @property
+    def exit_code(self) -> ExitCode:
+        """3 where all that came of some table was turned away, now or when it first came."""
+        return ExitCode.INPUT if self._turned_away() else ExitCode.DONE
+
+    def _turned_away(self) -> list[str]:
+        there = [outcome for outcome in self.outcomes if outcome.fate is not Fate.MISSING]
+        usable = {outcome.table for outcome in there if not outcome.reasons}
+        return sorted({outcome.table for outcome in there} - usable)
+
     def to_json(self) -> dict[str, Any]:
         """For machines: counts, and by name whatever was not simply accepted."""
         return {
@@ -91,6 +106,10 @@ class IngestReport:
         for fate in (Fate.QUARANTINED, Fate.REFUSED, Fate.MISSING):
             lines += _listed(fate, ((item, "; ".join(item.reasons)) for item in self.of(fate)))
         lines += _listed("warning", ((item, "; ".join(item.warnings)) for item in self.outcomes if item.warnings))
+        lines += [
+            f"  nothing of {table} is accepted: mend the data or expectations.yaml, then ingest again"
+            for table in self._turned_away()
+        ]
         return "\n".join(lines if self.changed else [*lines, "  nothing new: the ledger is as it was"])
 
 

@@ -68,7 +68,7 @@ def day_rows(settings: Settings, ledger: Ledger, version: Version, day: date, ne
     params = version.params
     files = verified(settings, ledger, needed.partitions)
     with connect(version.folder / "duckdb", threads=params.training.threads) as connection:
-        frame = open_frame(connection, params, files, version.features_py, now=day)
+        frame = open_frame(connection, params, files, version.features_py, now=day, types=version.signature.tables)
         features = frame.table(day, day)
     own = next(file.path for file in files if file.table == params.events and file.day == day)
     for number, name in enumerate(params.tables[params.events].key):

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from pipelines.config.settings import Settings
+from pipelines.engines import kinds
 from pipelines.ledger.data import Manifest, Partition, load_types
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.store import Store
-from pipelines.quality import kinds
 from pipelines.quality.conform import voted_types
 
 if TYPE_CHECKING:

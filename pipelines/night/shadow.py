@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 from pipelines.config.settings import Settings
 from pipelines.errors import InputError
 from pipelines.ledger import runs
+from pipelines.ledger.challengers import newest_passed
 from pipelines.ledger.champion import Champion
 from pipelines.ledger.git import Ledger
 from pipelines.night.version import Named
-
-GATES = "out/evaluate/gates.json"
 
 
 def shadow_of(settings: Settings, ledger: Ledger, standing: Champion, mode: str) -> Named | None:
@@ -34,13 +31,11 @@ def _challenger(settings: Settings, ledger: Ledger, standing: Champion) -> Named
     from pipelines.registry import Registry
 
     newer = [run for run in runs.finished(ledger) if run[:10] > f"{standing.window.as_of}"]
-    for run in sorted(newer, reverse=True):
-        gates = json.loads(ledger.read(f"runs/{run}", GATES) or b"{}")
-        if gates.get("passed") is True:
-            version = Registry.of(settings).version_of(ledger.model, f"runs/{run}")
-            if version is None:
-                raise InputError(
-                    f"run {run} has no version yet", where="shadow", remedy="its registration is under way"
-                )
-            return Named(version, run, gates["model_sha256"], "shadow")
-    return None
+    found = newest_passed(ledger, newer)
+    if found is None:
+        return None
+    run, gates = found
+    version = Registry.of(settings).version_of(ledger.model, f"runs/{run}")
+    if version is None:
+        raise InputError(f"run {run} has no version yet", where="shadow", remedy="its registration is under way")
+    return Named(version, run, str(gates.get("model_sha256")), "shadow")

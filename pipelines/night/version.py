@@ -7,11 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pipelines.config import plain_yaml
+from pydantic import ValidationError
+
 from pipelines.config.model import Window, history_days
 from pipelines.config.params import RunParams
 from pipelines.config.settings import Settings
 from pipelines.errors import IntegrityError, shorten
+from pipelines.ledger import broken, reader
 from pipelines.ledger.champion import Champion
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.outs import fetch_files
@@ -84,8 +86,12 @@ class Version:
 
         Not what the run's span opens with: a run near the start of the schedule had fewer days before it.
         """
-        window = plain_yaml.load((self.folder / "model.yaml").read_bytes()).get("window") or {}
-        return history_days(Window.model_validate(window), self.params.label)
+        found = reader.Record("model.yaml", (self.folder / "model.yaml").read_bytes()).fields().get("window", dict, {})
+        try:
+            return history_days(Window.model_validate(found or {}), self.params.label)
+        except ValidationError as error:
+            told = error.errors(include_url=False, include_input=False)[0]["msg"]
+            raise IntegrityError(f"window: {shorten(told)}", where=f"{self.named.tag}: model.yaml") from None
 
     @cached_property
     def features_key(self) -> str:
@@ -107,12 +113,4 @@ class Version:
 
 def read_params(path: Path) -> RunParams:
     """The parameters in a run's `params.yaml`; raises IntegrityError."""
-    import yaml
-    from pydantic import ValidationError
-
-    try:
-        return RunParams.model_validate(plain_yaml.load(path.read_bytes()))
-    except (ValidationError, yaml.YAMLError) as error:
-        raise IntegrityError(
-            f"holds no parameters of a run: {shorten(' '.join(str(error).split()), 120)}", where=path.name
-        ) from None
+    return broken.params(reader.Record(path.name, path.read_bytes()))

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pipelines.engines import kinds
+from pipelines.engines.mentions import EVERYTHING, Mentions
 from pipelines.engines.sources import folded
 from pipelines.errors import shorten
-from pipelines.quality import kinds
 from pipelines.quality.findings import Finding, critical, warning
-from pipelines.quality.mentions import EVERYTHING, Mentions
 from pipelines.quality.suite import Rule
 
 if TYPE_CHECKING:
@@ -91,10 +91,13 @@ def conform(data: pa.Table, declared: Types, established: Types, named: Mentions
     What cannot be kept so quarantines the partition where the model names the column (`named`). A column that
     nobody names stays as it came, or is left out where no table here can hold it.
     """
+    import pyarrow as pa
+
     findings: list[Finding] = list(_clashes(data.column_names, named))
     columns: dict[str, pa.ChunkedArray] = {}
     misfits, explained = set[str](), set[str]()
-    for name, column in zip(data.column_names, data.columns, strict=True):
+    came = dict(zip(data.column_names, data.columns, strict=True))
+    for name, column in came.items():
         told = critical if name in named else warning
         if folded(name) in ENGINE_NAMES:
             findings.append(told(f"{name}: DuckDB has a column of that name of its own{_left(told)}; rename it"))
@@ -109,15 +112,9 @@ def conform(data: pa.Table, declared: Types, established: Types, named: Mentions
             columns[name] = kept
         elif problem is None or (problem.by_kind and name in declared):
             findings.append(told(f"{shorten(name)}: type {shorten(str(column.type))} cannot be kept{_left(told)}"))
-    return Conformed(data, _table(data, columns), tuple(findings), frozenset(misfits), frozenset(explained))
-
-
-def _table(data: pa.Table, columns: Mapping[str, pa.ChunkedArray]) -> pa.Table:
-    import pyarrow as pa
-
-    if list(columns) == data.column_names and all(columns[item.name].type.equals(item.type) for item in data.schema):
-        return data
-    return pa.table(dict(columns))
+    same = list(columns) == list(came) and all(columns[name] is came[name] for name in columns)
+    table = data if same else pa.table(columns)
+    return Conformed(data, table, tuple(findings), frozenset(misfits), frozenset(explained))
 
 
 def _kept(

@@ -1,14 +1,15 @@
-"""The label of a partition, as `label.expression` computes it: is every value legal, and does NaN pass as one?"""
+"""The label of a partition, as `label.expression` computes it: is every value legal?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipelines.config.model import Model, Task
+from pipelines.engines.labels import LARGEST_LABEL, check_label, label_columns
+from pipelines.engines.mentions import in_label
 from pipelines.errors import ConfigError, shorten
 from pipelines.quality.findings import Finding, critical, warning
-from pipelines.quality.mentions import in_label
 
 if TYPE_CHECKING:
     import duckdb
@@ -37,10 +38,15 @@ def judge_label(session: duckdb.DuckDBPyConnection, model: Model, data: pa.Table
     """
     import duckdb
 
+    label_columns(model.label.expression)
+    try:
+        check_label(model.label.expression, data.column_names)
+    except ConfigError as error:
+        return [critical(error.what)]
     data = _used(model, data)
     try:
         labels = _labels(session, model, data)
-        return [*_illegal(session, model, labels, data.num_rows), *_from_nan(session, model, data, labels)]
+        return list(_illegal(session, model, labels, data.num_rows))
     except (duckdb.ParserException, duckdb.CatalogException, duckdb.PermissionException) as error:
         raise ConfigError(
             f"label.expression: {shorten(str(error), 150)}",
@@ -57,7 +63,7 @@ def bad_label(task: Task, classes: tuple[str, ...], name: str = "label") -> str:
     if task is Task.BINARY:
         return f"({name} IS NOT NULL AND ({number} IS NULL OR {number} NOT IN (0, 1)))"
     if task is Task.REGRESSION:
-        return f"({name} IS NOT NULL AND ({number} IS NULL OR NOT isfinite({number})))"
+        return f"({name} IS NOT NULL AND ({number} IS NULL OR NOT abs({number}) <= {LARGEST_LABEL!r}))"
     if classes:
         listed = ", ".join("'" + item.replace("'", "''") + "'" for item in classes)
         return f"({name} IS NOT NULL AND CAST({name} AS VARCHAR) NOT IN ({listed}))"
@@ -95,21 +101,3 @@ def _illegal(session: duckdb.DuckDBPyConnection, model: Model, labels: pa.Table,
         yield warning(f"label: none of {rows} rows has a label")
     elif kinds == 1 and model.task is not Task.REGRESSION:
         yield warning(f"label: all {known} labelled rows are of one class")
-
-
-def _from_nan(session: duckdb.DuckDBPyConnection, model: Model, data: pa.Table, labels: pa.Table) -> Iterator[Finding]:
-    """NaN compares as a number in SQL (`NaN > 15` is true) and would make a label out of a missing value."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    for index, field in enumerate(data.schema):
-        if not pa.types.is_floating(field.type):
-            continue
-        nan = pc.is_nan(data.column(index))
-        if not pc.any(nan).as_py():
-            continue
-        cleaned: Any = pc.if_else(nan, pa.scalar(None, field.type), data.column(index))
-        other = _labels(session, model, data.set_column(index, field.name, cleaned))
-        if not other.equals(labels):
-            count = pc.sum(nan).as_py()
-            yield critical(f"{field.name}: {count} of {data.num_rows} values are NaN and would become labels; use null")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from pipelines.config.model import Task
 from pipelines.config.params import RunParams
-from pipelines.engines.labels import label_sql
+from pipelines.engines.labels import LARGEST_LABEL, label_sql
+from pipelines.engines.mentions import EVERYTHING, Mentions
+from pipelines.engines.shown import conflicting, told
 from pipelines.engines.sources import SourceFile, quoted, text
 from pipelines.errors import shorten
 from pipelines.quality.window import DayLabels
@@ -58,20 +60,17 @@ def duplicate_keys(
     return repeated, example
 
 
-def type_conflicts(session: duckdb.DuckDBPyConnection, files: Sequence[SourceFile]) -> list[str]:
-    """Columns of one table that have several types among its `files`, in words."""
+def type_conflicts(files: Sequence[SourceFile], named: Mapping[str, Mentions]) -> list[str]:
+    """Columns that the model names (`named`, by table) and that hold values of several kinds among `files`, in words.
+
+    Widths of one kind are no conflict: DuckDB brings them together without loss.
+    """
     found = []
     for table, group in groupby(files, key=lambda file: file.table):
-        names = _list([file for file in group if file.day])
-        query = (
-            "SELECT name, list_sort(list(DISTINCT type || coalesce(' ' || CAST(logical_type AS VARCHAR), ''))) "  # noqa: S608
-            f"AS types FROM parquet_schema({names}) WHERE num_children IS NULL "
-            "GROUP BY name HAVING len(types) > 1 ORDER BY name"
-        )
-        if names != "[]":
-            found += [
-                f"{table}.{name}: {shorten(' and '.join(types))}" for name, types in session.sql(query).fetchall()
-            ]
+        days = [file for file in group if file.day]
+        mentioned = named.get(table, EVERYTHING)
+        conflicts = conflicting(days, mentioned)
+        found += [f"{table}.{shorten(name)}: {told(kinds)}" for name, kinds in sorted(conflicts.items())]
     return found
 
 
@@ -115,7 +114,8 @@ def _value_range(
     session: duckdb.DuckDBPyConnection, params: RunParams, files: Sequence[SourceFile]
 ) -> dict[str, _Counts]:
     query = (
-        f"SELECT {_FILE}, count(*), count(value), count(*) FILTER (NOT isfinite(value)), min(value), max(value) "  # noqa: S608
+        f"SELECT {_FILE}, count(*), count(value), count(*) FILTER (NOT abs(value) <= {LARGEST_LABEL!r}), "  # noqa: S608
+        "min(value), max(value) "
         f"FROM (SELECT {_FILE}, {label_sql(params)} AS value FROM {_rows_of(files)}) GROUP BY 1 ORDER BY 1"
     )
     found: dict[str, _Counts] = {}

@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from pipelines.config.model import Table
+from pipelines.engines import kinds
 from pipelines.errors import shorten
-from pipelines.quality import kinds
 from pipelines.quality.conform import declared_names
 from pipelines.quality.findings import Finding, critical, warning
 from pipelines.quality.suite import Rule

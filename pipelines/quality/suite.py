@@ -21,9 +21,9 @@ from pydantic import Field, RootModel, field_validator
 from pipelines.config.load import Document, read_yaml
 from pipelines.config.model import Model
 from pipelines.config.strict import Strict
+from pipelines.engines import mentions
+from pipelines.engines.mentions import EVERYTHING, Mentions
 from pipelines.errors import ConfigError, shorten
-from pipelines.quality import mentions
-from pipelines.quality.mentions import EVERYTHING, Mentions
 
 CHECKS_VERSION = 2  # raised whenever a framework check changes what it accepts: every verdict is then made anew
 FILE = "expectations.yaml"

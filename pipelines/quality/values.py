@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from pipelines.config.model import Table, Validation
+from pipelines.engines.mentions import EVERYTHING, Mentions
 from pipelines.errors import shorten
 from pipelines.quality.findings import Finding, critical, warning
-from pipelines.quality.mentions import EVERYTHING, Mentions
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -59,17 +59,22 @@ class Window:
 
 
 def check_window(params: RunParams, window: Window) -> list[CheckResult]:
-    """All window checks, in the order in which a reader wants them."""
+    """All window checks, in the order in which a reader wants them; of a window whose columns conflict, those that
+    need no values.
+    """
     span = params.span
-    newest = max(window.days.get(params.events, ()), default=None)
+    newest, limit = max(window.days.get(params.events, ()), default=None), params.validation.freshness_days
     train = [item for item in window.labels if span.train_start <= item.day <= span.train_end]
     test = [item for item in window.labels if span.test_start <= item.day <= span.test_end]
+    if window.conflicts:
+        # Nothing was counted: other checks would only say so.
+        return [check_types(window.conflicts), check_freshness(newest, span.as_of, limit), *_presence(params, window)]
     return [
         check_order(span, [item.day for item in window.labels]),
         check_types(window.conflicts),
         check_rows(train, span.min_rows, window.quarantined),
         check_test_rows(test, span),
-        check_freshness(newest, span.as_of, params.validation.freshness_days),
+        check_freshness(newest, span.as_of, limit),
         *_presence(params, window),
         check_duplicates(window.duplicates, window.duplicate_example),
         check_label_values([*train, *test], params.task, params.label),
@@ -144,9 +149,9 @@ def check_missing(table: str, present: Collection[date], span: Span, limit: floa
 
 
 def check_types(conflicts: Sequence[str]) -> CheckResult:
-    """A column has one type in all partitions: readers would cast silently."""
+    """A column holds one kind of values in all partitions: readers would cast silently."""
     sentence = (
-        f"Columns change their type: {_listed(conflicts)}." if conflicts else "Every column has one type throughout."
+        f"Columns change their kind: {_listed(conflicts)}." if conflicts else "Every column is of one kind throughout."
     )
     return _result("column_types", not conflicts, len(conflicts), 0, sentence)
 

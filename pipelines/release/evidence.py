@@ -7,7 +7,6 @@ within its bounds, that add up to the verdict and follow from the numbers, and b
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,11 @@ from typing import Any
 from pipelines.config.gates import Family, Gates, Mode
 from pipelines.config.load import read_yaml
 from pipelines.config.model import Model
-from pipelines.config.names import STAGES
+from pipelines.config.names import STAGES, Promotion
 from pipelines.config.settings import Settings
 from pipelines.errors import shorten
 from pipelines.evaluation.segments import Part, parts_of
+from pipelines.ledger import broken, reader
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.lockfile import Pipeline
 from pipelines.ledger.outs import fetch_files
@@ -30,6 +30,29 @@ from pipelines.release.demanded import Told, demanded
 
 SLICES = "out/evaluate/slices.json"
 _SHOWN = 3
+
+
+def read(ledger: Ledger, run_id: str) -> dict[str, Any]:
+    """What finished run `run_id` says of itself in Git, for `check` and for promotion.
+
+    Raises:
+        UnreadableRecord: some part of it is missing, or not what its stages write.
+    """
+    tag = f"runs/{run_id}"
+    paths = (reader.GATES, reader.METRICS, reader.REQUEST, reader.JUDGED, "params.yaml")
+    found = reader.records(ledger, ((tag, path) for path in paths))
+    asked = found[tag, reader.REQUEST]
+    mode = reader.Fields(reader.request_of(asked), asked.where).get("promotion", str)
+    if mode not in list(Promotion):
+        raise lie(f"promotion: {shorten(repr(mode))} is no mode", where=asked.where)
+    return {
+        "id": run_id,
+        "gates": reader.gates_of(found[tag, reader.GATES]),
+        "metrics": found[tag, reader.METRICS].fields(limit=reader.EVIDENCE_LIMIT).value,
+        "mode": Promotion(mode),
+        "params": broken.params(found[tag, "params.yaml"]),
+        "compared": reader.judged_against(found[tag, reader.JUDGED]),
+    }
 
 
 def check(settings: Settings, ledger: Ledger, run: Mapping[str, Any]) -> None:
@@ -112,11 +135,11 @@ def _parts(settings: Settings, pipeline: Pipeline, folder: Path, gates: Gates) -
     content = file.read_bytes()
     # A file of this name in Git would be taken before the stage's own.
     _is_out(pipeline, SLICES, content)
+    found = reader.Record(f"runs: {SLICES}", content).fields(limit=reader.EVIDENCE_LIMIT)
     try:
-        found = json.loads(content)
-        return parts_of(found["columns"], found["models"], gates.slices.min_rows)
-    except (KeyError, TypeError, ValueError) as error:
-        raise lie(f"is not what an evaluation writes: {error!r}", where=SLICES) from None
+        return parts_of(found.value["columns"], found.value["models"], gates.slices.min_rows)
+    except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
+        raise lie(f"is not what an evaluation writes: {shorten(repr(error))}", where=SLICES) from None
 
 
 def _adds_up(gates: Mapping[str, Any], answers: Sequence[Answer], declared: Gates) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Kind = Literal["alias", "edited", "deleted", "foreign"]
+Kind = Literal["alias", "edited", "deleted", "foreign", "broken", "old"]
 
 
 @dataclass(frozen=True)

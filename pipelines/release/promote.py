@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
-from pipelines.config import plain_yaml
 from pipelines.config.gates import Gates
 from pipelines.config.load import find_model, load_model
 from pipelines.config.names import Promotion, strictest
-from pipelines.config.params import RunParams
 from pipelines.config.release import Approval
 from pipelines.config.settings import Settings
-from pipelines.errors import ExitCode, GateRefusal, InputError, IntegrityError, PassingFault, PushRefused, shorten
-from pipelines.ledger import approvals, decisions, retrainings
+from pipelines.errors import ExitCode, GateRefusal, InputError, PassingFault, PushRefused, shorten
+from pipelines.ledger import approvals, broken, decisions, retrainings
 from pipelines.ledger import champion as champions
 from pipelines.ledger.approvals import Answer
 from pipelines.ledger.git import Ledger
@@ -58,9 +55,18 @@ def _promote(settings: Settings, ledger: Ledger, model: str, run_id: str, say: P
     if standing is not None and standing.run == run_id:
         _show(registry, model, standing)
         return _done(standing, "is champion already")
-    run = _finished(ledger, model, run_id)
+    if ledger.head(f"runs/{run_id}") is None:
+        raise InputError(
+            f"run {run_id} is not finished",
+            where=f"ledger of {model}",
+            remedy="promote a run that `evergreen status` shows",
+        )
     declared = load_model(find_model(settings.models, model))
-    objection = _objection(settings, ledger, run, declared.gates)
+    try:
+        run = evidence.read(ledger, run_id)
+        objection = _objection(settings, ledger, run, declared.gates)
+    except InputError as error:
+        run, objection = {}, f"its evidence does not hold: {error.line()}"
     if objection:
         return _refuse(ledger, run_id, objection)
     # What the run says of its mode was written by a stage; what the model folder says was not.
@@ -76,13 +82,16 @@ def _promote(settings: Settings, ledger: Ledger, model: str, run_id: str, say: P
 
 
 def _objection(settings: Settings, ledger: Ledger, run: dict[str, Any], gates: Gates) -> str:
-    """Why nobody needs to be asked about `run`, whose model declares `gates` now; empty: nothing is against it."""
+    """Why nobody needs to be asked about `run`, whose model declares `gates` now; empty: nothing is against it.
+
+    Raises:
+        InputError: its evidence does not hold, whichever part of it.
+    """
     if not run["gates"]["passed"]:
         return "its gates refused it"
-    try:
-        evidence.check(settings, ledger, run)
-    except IntegrityError as error:
-        return f"its evidence does not hold: {error.line()}"
+    if (why := broken.discarded(ledger).get(run["id"])) is not None:
+        return f"it was set aside: {why}"
+    evidence.check(settings, ledger, run)
     changed = evidence.changed(run["params"].gates, gates)
     return f"the gates in model.yaml changed since it was judged: {changed}; retrain" if changed else ""
 
@@ -97,33 +106,6 @@ def _answer(ledger: Ledger, allowed: Approval, run_id: str) -> Answer:
     if answer.verdict == "approve" and not allowed.allows(answer.by, *answer.names):
         raise InputError(f"{shorten(answer.by)} is none of its approvers", where=where, remedy=remedy)
     return answer
-
-
-def _finished(ledger: Ledger, model: str, run_id: str) -> dict[str, Any]:
-    tag = f"runs/{run_id}"
-    if ledger.head(tag) is None:
-        raise InputError(
-            f"run {run_id} is not finished",
-            where=f"ledger of {model}",
-            remedy="promote a run that `evergreen status` shows",
-        )
-    paths = (
-        "out/evaluate/gates.json",
-        "out/evaluate/metrics.json",
-        "run.json",
-        "params.yaml",
-        "champion/champion.json",
-    )
-    found = ledger.read_many((tag, path) for path in paths)
-    gates, metrics, run, params, compared = (found[tag, path] or b"null" for path in paths)
-    return {
-        "id": run_id,
-        "gates": json.loads(gates),
-        "metrics": json.loads(metrics),
-        "mode": Promotion(json.loads(run)["request"]["promotion"]),
-        "params": RunParams.model_validate(plain_yaml.load(params)),
-        "compared": json.loads(compared)["champion"],
-    }
 
 
 def _swap(

@@ -11,8 +11,8 @@ from functools import partial
 
 from pipelines.config.load import find_model, load_model
 from pipelines.config.settings import Settings
-from pipelines.errors import EvergreenError, PassingFault, shorten
-from pipelines.ledger import challengers, decisions, lease, outbox
+from pipelines.errors import EvergreenError, IntegrityError, PassingFault, shorten
+from pipelines.ledger import broken, challengers, decisions, lease, outbox
 from pipelines.ledger import champion as champions
 from pipelines.ledger.champion import Champion, Previous
 from pipelines.ledger.git import Ledger
@@ -20,14 +20,14 @@ from pipelines.ledger.outbox import Alert
 from pipelines.ledger.outs import fetch_files
 from pipelines.night.scratch import scratch_folder
 from pipelines.registry import Registry
-from pipelines.release import seen
+from pipelines.release import publication, seen
 from pipelines.release.findings import Finding, Kind, Report
 from pipelines.release.seen import Seen
 from pipelines.stages.context import Progress
 from pipelines.storage.files import sha256_file
 
 RELEASE = "out/train/release.json"
-# What MLflow calls the file that `RELEASE` becomes: the same bytes, for XGBoost writes one booster in one way.
+# What MLflow calls the file that `RELEASE` becomes, in a version from before publications.
 LOGGED = "model.json"
 
 
@@ -39,8 +39,10 @@ def reconcile(settings: Settings, model: str, say: Progress, *, repair: bool) ->
     """
     ledger = Ledger.open(settings, model)
     work = _Reconciling(settings, ledger, Registry.of(settings), say, repair)
+    work.runs()
     work.versions()
     work.models()
+    work.kinds()
     work.aliases()
     report = Report(model, tuple(work.findings))
     for item in report.findings:
@@ -59,17 +61,29 @@ class _Reconciling:
     repair: bool
     findings: list[Finding] = field(default_factory=list)
 
+    def runs(self) -> None:
+        """Runs of the ledger that cannot be read: as good as refused, and told until somebody sets them aside."""
+        faults = broken.find(self.ledger)
+        if self.repair:
+            broken.note(self.ledger, faults)
+        for ref, fault in sorted(faults.items()):
+            run = ref.partition("/")[2]
+            why = f"`evergreen discard {self.ledger.model} {run}` sets it aside"
+            self.findings.append(Finding("broken", f"run {run} cannot be read: {fault}", why=why))
+
     def versions(self) -> None:
         """What is gone or edited of all that passed, and versions that the ledger knows nothing of."""
         known, runs = self._known(), self.ledger.tags("runs/")
         gates = challengers.judged(self.ledger)
+        unread = runs.keys() - {f"runs/{run}" for run in gates}
         reigned = {item.version: item for item in reversed(champions.history(self.ledger)) if item.tag in runs}
         tags = {item.tag for item in known.values()}
         for number, record in sorted(reigned.items()):
             self._champion(record, known.get(number), tags)
         hashes = {f"runs/{run}": str(answer.get("model_sha256")) for run, answer in gates.items()}
         for number, item in sorted(known.items()):
-            if number not in reigned and not item.retired:
+            # Of a run that cannot be read nobody knows what its version should be.
+            if number not in reigned and not item.retired and item.tag not in unread:
                 self._other(item, hashes)
         crowned = {item.run for item in reigned.values()}
         waiting = [run for run, answer in gates.items() if answer.get("passed") is True and run not in crowned]
@@ -89,11 +103,22 @@ class _Reconciling:
                 what = f"what the run of version {item.version} logged is gone from MLflow"
                 self.findings.append(Finding("deleted", what, why=why))
                 continue
+            if not item.old:
+                self._published(item, wanted)
+                continue
             found = self._bytes(item.logged)
             if found != wanted.model_sha256:
                 what = f"{LOGGED} of version {item.version} has {found[:12] or 'no bytes'}"
                 what = f"{what}, the ledger says {wanted.model_sha256[:12]}"
                 self._found("edited", what, partial(self._put, item, wanted))
+
+    def kinds(self) -> None:
+        """Versions from before publications, whose model only Evergreen can ask."""
+        known = self._known()
+        old = [number for number, item in sorted(known.items()) if item.old and item.tag and not item.retired]
+        if old:
+            what = f"version {', '.join(map(str, old))} is of the old kind: it scores right in Evergreen alone"
+            self.findings.append(Finding("old", what, why=f"`evergreen republish {self.ledger.model}`"))
 
     def aliases(self) -> None:
         """`champion`, `previous` and `challenger`, as the ledger says."""
@@ -205,6 +230,27 @@ class _Reconciling:
             file = self.registry.fetch(place, LOGGED, folder)
             return sha256_file(file) if file else ""
 
+    def _published(self, item: Seen, wanted: Champion | Previous) -> None:
+        """What is published of a version: as the gate asked it, or as it would be published today."""
+        with scratch_folder(self.settings, "reconcile") as folder:
+            try:
+                right = publication.of_run(self.settings, self.ledger, wanted.run, folder)
+            except IntegrityError as error:
+                what = f"what is published of version {item.version} cannot be compared"
+                self.findings.append(Finding("edited", what, why=error.line()))
+                return
+            differing = self.registry.differing(str(item.logged), right)
+        if differing:
+            what = f"{shorten(', '.join(differing))} of version {item.version} is not what the ledger says"
+            self._found("edited", what, partial(self._republish, item, wanted))
+
+    def _republish(self, item: Seen, wanted: Champion | Previous) -> None:
+        with scratch_folder(self.settings, "reconcile") as folder:
+            right = publication.of_run(self.settings, self.ledger, wanted.run, folder)
+            if right.signature.model_sha256 != wanted.model_sha256:
+                raise _CannotError("the ledger's own bytes are not those that it names")
+            self.registry.put(str(item.model_id), right)
+
     def _put(self, item: Seen, wanted: Champion | Previous) -> None:
         """Put the ledger's bytes in the place of MLflow's."""
         with scratch_folder(self.settings, "reconcile") as folder:
@@ -250,9 +296,11 @@ def _tell(settings: Settings, ledger: Ledger, report: Report) -> None:
     if "registry" not in load_model(find_model(settings.models, ledger.model)).alerts.on:
         return
     title = f"{ledger.model}: MLflow was not what the ledger says"
+    unreadable = all(item.kind == "broken" for item in report.findings)
     if mended:
         text = "\n".join(mended)
         outbox.queue(ledger, Alert("registry", "warning", title, text, f"registry {now.isoformat()}"))
     if left:
         text = "\n".join(left)
-        outbox.queue(ledger, Alert("registry", "failure", f"{title}, and is not", text, f"registry {mark}"))
+        title = f"{ledger.model}: runs of the ledger cannot be read" if unreadable else f"{title}, and is not"
+        outbox.queue(ledger, Alert("registry", "failure", title, text, f"registry {mark}"))

@@ -7,6 +7,7 @@ from typing import Any
 
 from pipelines.config.gates import Family, Mode
 from pipelines.config.model import Task
+from pipelines.errors import shorten
 from pipelines.evaluation.behaviour import Behaviour, Moved, Turned
 from pipelines.evaluation.metrics import default_metric
 from pipelines.evaluation.paired import Paired
@@ -44,8 +45,8 @@ def check(told: Told, task: Task) -> None:
             for family in AGAIN
             if told.gates.mode(family) is not Mode.OFF
         }
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        raise lie(f"is not what an evaluation writes: {error!r}", where=METRICS) from None
+    except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
+        raise lie(f"is not what an evaluation writes: {shorten(repr(error))}", where=METRICS) from None
     for family, ours in found.items():
         theirs = [_said(item) for item in told.answers if item.family is family and _judged_anew(item, told)]
         if ours != theirs:

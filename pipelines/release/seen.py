@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.card.publish import TAG as CARD
-from pipelines.registry import LEDGER_TAG, Registry
+from pipelines.registry import LEDGER_TAG, PUBLISHED, Registry
 
 SHA256 = "model.sha256"
 RETIRED = "ledger.retired"
@@ -18,7 +18,8 @@ class Seen:
     """A version in MLflow: the ledger's tag and the sha256 it claims, where its bytes are, and where its run put them.
 
     `logged`, with the `model_id` there, is None where the run, or what it logged, is gone. `run` is MLflow's run,
-    `card` the address of the card that the version names; both are empty where it has none.
+    `card` the address of the card that the version names; both are empty where it has none. `published` is the sha256
+    of what was published of it, as MLflow was told; empty: nothing was.
     """
 
     version: int
@@ -30,6 +31,12 @@ class Seen:
     run: str
     card: str
     retired: bool
+    published: str = ""
+
+    @property
+    def old(self) -> bool:
+        """Whether its run logged a bare model, which only Evergreen can ask: from before there was a publication."""
+        return self.logged is not None and not self.published
 
 
 def versions(registry: Registry, model: str) -> dict[int, Seen]:
@@ -50,8 +57,9 @@ def versions(registry: Registry, model: str) -> dict[int, Seen]:
             tag=item.tags.get(LEDGER_TAG, ""),
             sha256=item.tags.get(SHA256, ""),
             source=item.source,
-            logged=places.get(item.run_id, (None, None))[0],
-            model_id=places.get(item.run_id, (None, None))[1],
+            logged=places.get(item.run_id, _NOWHERE)[0],
+            model_id=places.get(item.run_id, _NOWHERE)[1],
+            published=places.get(item.run_id, _NOWHERE)[2],
             run=item.run_id or "",
             card=item.tags.get(CARD, ""),
             retired=RETIRED in item.tags,
@@ -60,13 +68,18 @@ def versions(registry: Registry, model: str) -> dict[int, Seen]:
     }
 
 
-def _places(client: object, experiment: str) -> Mapping[str, tuple[str, str]]:
-    """Run to the place, and the id, of the model that it logged."""
-    found: dict[str, tuple[str, str]] = {}
+_NOWHERE = (None, None, "")
+
+
+def _places(client: object, experiment: str) -> Mapping[str, tuple[str, str, str]]:
+    """Run to the place, the id, and the sha256 of the publication, of the model that it logged."""
+    found: dict[str, tuple[str, str, str]] = {}
     page = None
     while True:
         answer = client.search_logged_models([experiment], max_results=1000, page_token=page)  # type: ignore[attr-defined]
-        found |= {item.source_run_id: (item.artifact_location, item.model_id) for item in answer}
+        found |= {
+            item.source_run_id: (item.artifact_location, item.model_id, item.tags.get(PUBLISHED, "")) for item in answer
+        }
         page = answer.token
         if not page:
             return found

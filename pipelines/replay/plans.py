@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from pipelines.errors import ConfigError, shorten
 
 DEFAULT = ("never", "monthly", "weekly", "nightly", "own")
 _EVERY = {"nightly": 1, "weekly": 7}
+_HALF = Fraction(1, 2)
 _WORD = re.compile(r"every:([1-9][0-9]{0,3})\Z", re.ASCII)
 
 
@@ -29,14 +32,18 @@ class Plan:
     monthly: bool = False
 
     def calendar(self, first: date, last: date, phase: float = 0.0) -> frozenset[date]:
-        """The nights after `first` and before `last` on which a schedule retrains, shifted by `phase` days."""
+        """The nights after `first` and before `last` on which a schedule retrains, shifted by `phase` days.
+
+        Of n nights every(n / count) chooses `count`, whatever the phase: a half is always rounded up, exactly, and what
+        is rounded past the last night is the first one's.
+        """
         days = [first + timedelta(days=number) for number in range(1, (last - first).days)]
         if self.monthly:
             return frozenset(day for day in days if day.day == 1)
         if self.step is None:
             return frozenset()
-        wanted = {1 + round(phase + number * self.step) for number in range(len(days) + 1)}
-        return frozenset(day for number, day in enumerate(days, 1) if number in wanted)
+        moments = (Fraction(phase) + number * Fraction(self.step) for number in range(len(days)))
+        return frozenset(days[math.floor(moment + _HALF) % len(days)] for moment in moments if moment < len(days))
 
 
 def plans(model: Model, named: Sequence[str]) -> list[Plan]:

@@ -7,7 +7,6 @@ again ends it.
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ from typing import Any
 from pipelines.config.load import find_model, load_model
 from pipelines.config.settings import Settings
 from pipelines.errors import InputError, PassingFault, PushRefused
-from pipelines.ledger import champion, decisions, suppression
+from pipelines.ledger import champion, decisions, reader, suppression
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.locks import locked
 from pipelines.ledger.manifest import load_manifest
@@ -26,7 +25,7 @@ from pipelines.ledger.store import Store
 from pipelines.ledger.suppression import Entry, Suppression
 from pipelines.registry import Registry
 from pipelines.retention.found import Hit, Key, Search, Trained, trained
-from pipelines.retention.marks import ERASED
+from pipelines.retention.marks import ERASED, erasure_of
 from pipelines.retention.rewrite import Rewriting
 from pipelines.retention.unpredict import drafts, replace_all
 from pipelines.stages.context import Progress
@@ -122,7 +121,8 @@ class _Erasure:
             self.search.ledger.fetch()
             head = self.search.ledger.head("data") or ""
             self.search.adopt(Suppression.load(self.search.ledger, head))
-            known = json.loads(self.search.ledger.read(head, self.path) or b"{}")
+            before = reader.record(self.search.ledger, head, self.path)
+            known = {} if before.missing else erasure_of(before)
             self.say(f"looking for the rows in every revision of {self.search.key.table}")
             hits = self.search.hits(load_manifest(self.search.ledger, head), self.store)
             if not hits and not known:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
+from pipelines.config import names
 from pipelines.config.retention import Retention
-from pipelines.ledger import champion, lease, nights
+from pipelines.errors import UnreadableRecord
+from pipelines.ledger import broken, champion, lease, nights, reader
+from pipelines.ledger.challengers import newest_passed
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.refs import every
 from pipelines.retention.pins import pinned
@@ -34,9 +36,11 @@ def fates(ledger: Ledger, rules: Retention, now: datetime, young: timedelta, new
     Of a run that stays, the run of the champion that it was judged against stays too: nobody could reproduce it else.
     """
     refs = every(ledger)
-    tags = {name.removeprefix(TAG): commit for name, (commit, _) in refs.items() if name.startswith(TAG)}
-    begun = {name.removeprefix(BRANCH): commit for name, (commit, _) in refs.items() if name.startswith(BRANCH)}
-    written = {name.rpartition("/")[2]: when for name, (_, when) in refs.items() if name.startswith((TAG, BRANCH))}
+    tags, begun = _of_runs(refs, TAG), _of_runs(refs, BRANCH)
+    written: dict[str, int] = {}
+    for name, (_, when) in refs.items():
+        if (run := _run_of(name)) is not None:
+            written[run] = max(when, written.get(run, 0))
     kept = dict(_reasons(ledger, rules, now, tags, oldest(newest, rules.predictions_days)))
     kept |= {
         run: "younger than a week" for run, when in written.items() if now.timestamp() - when < young.total_seconds()
@@ -44,6 +48,7 @@ def fates(ledger: Ledger, rules: Retention, now: datetime, young: timedelta, new
     holder = lease.read(ledger)
     if holder is not None and (owner := holder.holder(now)):
         kept[owner] = "in progress"
+    kept = _unreadable(ledger, written) | kept
     for run in [run for run in kept if run in written]:
         other = _judged_against(ledger, tags.get(run) or begun[run])
         if other:
@@ -60,6 +65,16 @@ def protected(ledger: Ledger) -> set[str]:
     if standing is not None:
         found |= {standing.run, *([standing.previous.run] if standing.previous else [])}
     return found
+
+
+def _run_of(ref: str) -> str | None:
+    """The run that a ref is of; None: it is of none, whatever stands there, and no run's end takes it along."""
+    run = ref.removeprefix(TAG).removeprefix(BRANCH)
+    return run if run != ref and names.is_run_id(run) else None
+
+
+def _of_runs(refs: Mapping[str, tuple[str, int]], prefix: str) -> dict[str, str]:
+    return {run: commit for name, (commit, _) in refs.items() if name.startswith(prefix) and (run := _run_of(name))}
 
 
 def _reasons(
@@ -95,7 +110,7 @@ def _predicted(ledger: Ledger, reigned: set[str], first: date) -> Iterator[tuple
     scored = nights.read(ledger, "scores", [month for month in months if month >= first.isoformat()[:7]])
     for day, entries in scored.items():
         for entry in entries.values() if day >= first else ():
-            if entry["role"] == "champion" and entry["run"] in reigned:
+            if entry.get("role") == "champion" and entry.get("run") in reigned:
                 yield entry["run"], f"its predictions of {day} are kept"
 
 
@@ -105,13 +120,21 @@ def _challenger(ledger: Ledger, history: list[champion.Champion], finished: list
     After a rollback that may be one that was champion itself.
     """
     newer = [run for run in finished if not history or run[:10] > f"{history[0].window.as_of}"]
-    for run in sorted(newer, reverse=True):
-        if json.loads(ledger.read(f"runs/{run}", "out/evaluate/gates.json") or b"{}").get("passed") is True:
-            return run
-    return None
+    found = newest_passed(ledger, newer)
+    return found[0] if found else None
 
 
 def _judged_against(ledger: Ledger, commit: str) -> str | None:
-    content = ledger.read(commit, "champion/champion.json")
-    judged = json.loads(content)["champion"] if content else None
+    """The run of the champion that a run was judged against; None: there was none, or nobody can tell."""
+    found = reader.record(ledger, commit, reader.JUDGED)
+    try:
+        judged = None if found.missing else reader.judged_against(found)
+    except UnreadableRecord:
+        return None
     return str(judged["run"]) if judged else None
+
+
+def _unreadable(ledger: Ledger, runs: Iterable[str]) -> dict[str, str]:
+    """Why each of `runs` stays that cannot be read: what it may be needed for nobody can tell until it is set aside."""
+    faults = {ref.partition("/")[2]: fault for ref, fault in broken.find(ledger, missing=False).items()}
+    return {run: f"it cannot be read: {faults[run]}" for run in runs if run in faults}

@@ -7,12 +7,13 @@ from pipelines.ledger import decisions, runs
 from pipelines.ledger.git import Ledger
 
 PIN, UNPIN = "pin", "unpin"
-_ALL = 1_000_000
 
 
 def pinned(ledger: Ledger) -> dict[str, str]:
     """Run id to reason of the runs that are pinned, as of the last fetch."""
-    told = sorted(decisions.find(ledger, PIN, limit=_ALL) + decisions.find(ledger, UNPIN, limit=_ALL), key=_when)
+    told = sorted(
+        decisions.find(ledger, PIN, limit=decisions.ALL) + decisions.find(ledger, UNPIN, limit=decisions.ALL), key=_when
+    )
     last = {item["run"]: item for item in told}
     return {run: item["reason"] for run, item in last.items() if item["kind"] == PIN}
 

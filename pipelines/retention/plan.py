@@ -7,17 +7,19 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pipelines.config import names
 from pipelines.config.load import load_model
 from pipelines.config.model import Model
 from pipelines.config.retention import Retention
 from pipelines.config.settings import Settings
-from pipelines.errors import EvergreenError
+from pipelines.errors import EvergreenError, InputError
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.manifest import load_manifest
 from pipelines.ledger.objects import Objects, Stored
+from pipelines.ledger.refs import every
 from pipelines.registry import Registry
 from pipelines.retention import predictions
-from pipelines.retention.kept import Fates, fates
+from pipelines.retention.kept import BRANCH, TAG, Fates, fates
 from pipelines.retention.marks import Marks
 from pipelines.retention.predictions import Found
 from pipelines.retention.projection import removable
@@ -36,7 +38,7 @@ class Grace:
 
 @dataclass(frozen=True)
 class ModelPlan:
-    """What retention does with one model. `broken`: why its runs all stay, where its model.yaml cannot be read."""
+    """What retention does with one model. `broken`: why all its runs stay: something cannot be read."""
 
     ledger: Ledger
     fates: Fates
@@ -47,7 +49,10 @@ class ModelPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """What retention does with all models and with the remote they share."""
+    """What retention does with all models and with the remote they share.
+
+    `unsure`: what nobody can read, so that no object is taken off its place: it might name that very object.
+    """
 
     models: tuple[ModelPlan, ...]
     shelve: tuple[Stored, ...]
@@ -55,6 +60,7 @@ class Plan:
     erase: tuple[Stored, ...]
     restore: tuple[Stored, ...]
     kept: tuple[int, int]
+    unsure: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """For machines: names of runs and files, counts and bytes of objects."""
@@ -72,6 +78,7 @@ class Plan:
             "objects": {
                 "kept": {"count": self.kept[0], "bytes": self.kept[1]},
                 **{name: _sum(getattr(self, name)) for name in ("shelve", "forget", "erase", "restore")},
+                "unsure": list(self.unsure),
             },
         }
 
@@ -94,6 +101,7 @@ class Plan:
             "erase": "erased at once",
             "restore": "put back, needed again",
         }
+        lines += [f"no object is removed, for nobody can tell whether it is needed: {why}" for why in self.unsure]
         lines.append(f"objects: {self.kept[0]} stay, {self.kept[1]:,} bytes")
         for name, told in words.items():
             found = _sum(getattr(self, name))
@@ -107,7 +115,6 @@ def make_plan(
     """What is to be done now; nothing is changed.
 
     Raises:
-        IntegrityError: a directory's list is lost: nothing can be told from it, and nothing is swept.
         PassingFault: a ledger, the remote, MLflow or the predictions cannot be reached.
     """
     moment = now or datetime.now(UTC)
@@ -119,29 +126,36 @@ def make_plan(
 def sweeping(models: tuple[ModelPlan, ...], marks: Marks, objects: Objects, grace: Grace, now: datetime) -> Plan:
     """The plan for `models` with what `marks` mean for the objects that are there now."""
     there, shelved = list(objects.listed()), list(objects.shelved())
+    if marks.unsure:
+        kept = (len(there), sum(item.bytes for item in there))
+        restore = tuple(item for item in shelved if item.oid in marks.needed)
+        return Plan(models, (), (), (), restore, kept, tuple(marks.unsure))
     young, settled = now.timestamp() - grace.young.total_seconds(), now.timestamp() - grace.shelf.total_seconds()
     erase = tuple(item for item in (*there, *shelved) if item.oid in marks.erased)
     loose = [item for item in there if item.oid not in marks.needed | marks.erased]
     shelve = tuple(item for item in loose if item.since < young)
     waiting = [item for item in shelved if item.oid not in marks.needed | marks.erased]
     gone = {item.oid for item in (*shelve, *erase)}
-    kept = [item.bytes for item in there if item.oid not in gone]
+    stay = [item.bytes for item in there if item.oid not in gone]
     return Plan(
         models=models,
         shelve=shelve,
         forget=tuple(item for item in waiting if item.since < settled),
         erase=erase,
         restore=tuple(item for item in shelved if item.oid in marks.needed),
-        kept=(len(kept), sum(kept)),
+        kept=(len(stay), sum(stay)),
     )
 
 
 def _of_model(settings: Settings, ledger: Ledger, grace: Grace, now: datetime) -> ModelPlan:
     model, broken = _rules(settings, ledger.model)
     rules = model.retention if model else Retention()
-    days = load_manifest(ledger).days(model.events) if model else []
-    newest = days[-1] if days else None
-    found = fates(ledger, rules, now, grace.young, newest)
+    try:
+        days = load_manifest(ledger).days(model.events) if model else []
+        newest = days[-1] if days else None
+        found = fates(ledger, rules, now, grace.young, newest)
+    except InputError as error:
+        return _all_stay(ledger, error)
     if broken:
         kept = found.kept | dict.fromkeys(found.ended, "its model.yaml cannot be read")
         return ModelPlan(ledger, Fates(kept, {}), (), (), broken)
@@ -152,6 +166,13 @@ def _of_model(settings: Settings, ledger: Ledger, grace: Grace, now: datetime) -
     return ModelPlan(ledger, found, tuple(versions), tuple(old))
 
 
+def _all_stay(ledger: Ledger, error: InputError) -> ModelPlan:
+    """The plan for a model of which something cannot be read: its runs stay, and so does all that they need."""
+    runs = sorted({name.rpartition("/")[2] for name in every(ledger) if name.startswith((TAG, BRANCH))})
+    kept = dict.fromkeys(runs, "the ledger cannot be read")
+    return ModelPlan(ledger, Fates(kept, {}), (), (), error.line())
+
+
 def ended_before(ledger: Ledger) -> set[str]:
     """The runs that retention has ended, as the branch `decisions` says, and that have no ref any more."""
     head = ledger.head("decisions")
@@ -160,7 +181,11 @@ def ended_before(ledger: Ledger) -> set[str]:
         if head
         else []
     )
-    return {run for run in told if ledger.head(f"runs/{run}") is None and ledger.head(f"run/{run}") is None}
+    return {
+        run
+        for run in told
+        if names.is_run_id(run) and ledger.head(f"runs/{run}") is None and ledger.head(f"run/{run}") is None
+    }
 
 
 def _rules(settings: Settings, model: str) -> tuple[Model | None, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 from pipelines.databug.twins import with_twins
 from pipelines.drift.grid import Grid
 from pipelines.drift.profile import profile
-from pipelines.ledger.data import dvc_file, load_grids
+from pipelines.ledger.data import dvc_file, load_grids, profiles_in
 from pipelines.ledger.manifest import Manifest, Partition, lake_path, manifest_path
 from pipelines.ledger.store import Store
 from pipelines.retention.found import Hit, Search
@@ -75,7 +74,7 @@ class Rewriting:
         path = f"profiles/{item.table}/{item.month}.json"
         if path not in shards:
             old = self.search.ledger.read(self.head, path)
-            shards[path] = json.loads(old)["profiles"] if old else {}
+            shards[path] = profiles_in(self.search.ledger, self.head, path, old)
         grid = load_grids(self.search.ledger, [item.table], self.head).get(item.table)
         own = Grid.from_json(grid) if grid else None
         shards[path][f"{item.partition}.r{revision}"] = (

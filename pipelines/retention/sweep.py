@@ -6,16 +6,16 @@ shelf first, and what a run named meanwhile comes back from there.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from pipelines.config import names
 from pipelines.config.settings import Settings
-from pipelines.errors import InputError, LeaseHeld, PushRefused
-from pipelines.ledger import lease
+from pipelines.errors import InputError, LeaseHeld, PushRefused, UnreadableRecord
+from pipelines.ledger import lease, reader
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.locks import locked
 from pipelines.ledger.objects import Objects, open_objects
@@ -31,15 +31,15 @@ from pipelines.stages.context import Progress
 from pipelines.storage.files import json_bytes
 
 
-def open_all(settings: Settings, names: Sequence[str] = ()) -> list[Ledger]:
-    """Every ledger that shares the remote, freshly fetched; `names` says which those are where no server lists them.
+def open_all(settings: Settings, models: Sequence[str] = ()) -> list[Ledger]:
+    """Every ledger that shares the remote, freshly fetched; `models` says which those are where no server lists them.
 
     Raises:
-        InputError: `names` lacks one that is there.
+        InputError: `models` lacks one that is there.
         PassingFault: one cannot be reached.
     """
-    found = sorted(set(names)) if names else all_ledgers(settings)
-    if names and "://" not in settings.ledgers and set(found) != set(all_ledgers(settings)):
+    found = sorted(set(models)) if models else all_ledgers(settings)
+    if models and "://" not in settings.ledgers and set(found) != set(all_ledgers(settings)):
         raise InputError("--ledger must name every ledger that shares the remote", where=settings.ledgers)
     return [Ledger.open(settings, name) for name in found]
 
@@ -60,14 +60,17 @@ def apply(settings: Settings, planned: Plan, grace: Grace, say: Progress) -> Pla
     with locked(settings.home / "gc.lock", seconds=0, what="retention"):
         ledgers, objects = [item.ledger for item in planned.models], open_objects(settings)
         for item in planned.models:
-            _end_runs(item, say)
-            _heal(item.ledger, say)
+            if not item.broken:
+                _end_runs(item, say)
+                _heal(item.ledger, say)
         say("marking what every ref needs")
         done = _look(settings, planned.models, objects, grace)
         say(f"sweeping: {len(done.shelve)} to the shelf, {len(done.erase)} erased")
         _sweep(settings, done, objects, grace)
         say("looking again")
         again = _look(settings, planned.models, objects, grace)
+        for why in again.unsure:
+            say(f"no object is removed: {why}")
         for stored in again.restore:
             objects.restore(stored.oid)
         say(f"back from the shelf: {len(again.restore)}; forgotten: {len(again.forget)}")
@@ -75,8 +78,8 @@ def apply(settings: Settings, planned: Plan, grace: Grace, say: Progress) -> Pla
             objects.forget(stored.oid)
         say("MLflow, predictions and workspaces of what has ended")
         _project(settings, planned.models, say)
-        _clear(settings, ledgers)
-        return replace(done, restore=again.restore, forget=again.forget)
+        _clear(settings, ledgers, say)
+        return replace(done, restore=again.restore, forget=again.forget, unsure=again.unsure)
 
 
 def _end_runs(item: ModelPlan, say: Progress) -> None:
@@ -113,11 +116,16 @@ def _end_runs(item: ModelPlan, say: Progress) -> None:
 def _heal(ledger: Ledger, say: Progress) -> None:
     """Give a run back its tag that became champion, or was pinned, in the moment in which retention ended it."""
     for run in protected(ledger):
-        content = ledger.read("decisions", f"retention/{run}.json") if ledger.head(f"runs/{run}") is None else None
-        commit = json.loads(content)["refs"].get(f"{TAG}{run}") if content else None
+        commit = _ended_at(ledger, run) if ledger.head(f"runs/{run}") is None else None
         if commit:
             say(f"{ledger.model}: run {run} is needed, its tag comes back")
             ledger.tag(f"runs/{run}", commit)
+
+
+def _ended_at(ledger: Ledger, run: str) -> str | None:
+    """The commit whose tag retention has deleted; None: it has deleted none of this run."""
+    found = reader.record(ledger, "decisions", f"retention/{run}.json")
+    return None if found.missing else found.fields().inside("refs").get(f"{TAG}{run}", str, None)
 
 
 def _look(settings: Settings, models: tuple[ModelPlan, ...], objects: Objects, grace: Grace) -> Plan:
@@ -150,10 +158,14 @@ def _project(settings: Settings, models: tuple[ModelPlan, ...], say: Progress) -
             say(f"{model}: {len(versions)} versions and {len(item.files)} files of predictions removed")
 
 
-def _clear(settings: Settings, ledgers: Sequence[Ledger]) -> None:
+def _clear(settings: Settings, ledgers: Sequence[Ledger], say: Progress) -> None:
     """Remove this machine's folders of runs that have ended or whose rows were erased; not one that is at work."""
     for ledger in ledgers:
-        touched = {run for value in erasures(ledger).values() for run in value["runs"]} | ended_before(ledger)
+        touched = ended_before(ledger)
+        try:
+            touched |= {run for value in erasures(ledger).values() for run in value["runs"] if names.is_run_id(run)}
+        except UnreadableRecord as error:
+            say(f"{ledger.model}: {error.line()}")
         for run in touched:
             root = settings.workspaces / ledger.model / run
             if root.is_dir():

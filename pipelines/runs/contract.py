@@ -71,7 +71,7 @@ def _ingest(settings: Settings, model: str, params: str, say: Progress) -> Stage
     with full_disk(str(settings.home)):
         report = ingest(settings, model, first, last, say)
     told = {key: value[:SHOWN] if isinstance(value, list) else value for key, value in report.to_json().items()}
-    return StageResult(summary=told)
+    return StageResult(report.exit_code, told)
 
 
 def _register(settings: Settings, workspace: Workspace, say: Progress) -> StageResult:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,9 +13,9 @@ from pipelines.config.model import Model
 from pipelines.config.names import Promotion
 from pipelines.config.params import RunParams
 from pipelines.config.settings import Settings
-from pipelines.errors import ConfigError, DataError, NothingToDo
+from pipelines.errors import ConfigError, DataError, InputError, NothingToDo, UnreadableRecord, shorten
+from pipelines.ledger import broken, lease, reader, runs
 from pipelines.ledger import champion as champions
-from pipelines.ledger import lease, runs
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.manifest import load_manifest
 from pipelines.runs import stamps
@@ -89,17 +88,27 @@ def _mode(model: Model, request: Request) -> Promotion:
 
 
 def earlier(ledger: Ledger, planned: Plan) -> Earlier | None:
-    """The newest finished run of the same recipe under the same champion and mode, if there is one."""
-    same = runs.find_same(ledger, planned.recipe)
-    if same is None or same.request.get("promotion") != planned.request["promotion"]:
+    """The newest finished run of the same recipe under the same champion and mode, if there is one.
+
+    A run that cannot be read answers nothing; its refusal is recorded, and an older one may answer.
+    """
+    faults = broken.find(ledger)
+    broken.note(ledger, faults)
+    unfit = broken.discarded(ledger).keys() | {ref.removeprefix("runs/") for ref in faults}
+    same = next((run for run in runs.all_same(ledger, planned.recipe) if run.id not in unfit), None)
+    return _earlier(ledger, planned, same) if same else None
+
+
+def _earlier(ledger: Ledger, planned: Plan, same: runs.Run) -> Earlier | None:
+    if same.request.get("promotion") != planned.request["promotion"]:
         return None
     champion = champions.current(ledger)
     if champion is not None and champion.run == same.id:
         return Earlier(
             same.id, True, True, f"run {same.id} did exactly this and is champion version {champion.version}"
         )
-    gates = json.loads(ledger.read(same.head, "out/evaluate/gates.json") or b"{}")
-    judged = json.loads(ledger.read(same.head, "champion/champion.json") or b"{}").get("champion") or {}
+    gates = reader.gates_of(reader.record(ledger, same.head, reader.GATES))
+    judged = reader.judged_against(reader.record(ledger, same.head, reader.JUDGED)) or {}
     if judged.get("run") != (champion.run if champion else None):
         return None  # another champion: the same challenger may be judged anew
     if not gates.get("passed"):
@@ -119,6 +128,10 @@ def open_run(settings: Settings, ledger: Ledger, run_id: str, request: Request) 
     """
     begun = runs.find(ledger, run_id)
     if begun is not None:
+        if not begun.finished and (why := broken.discarded(ledger).get(run_id)) is not None:
+            raise InputError(
+                f"run {run_id} was set aside: {shorten(why)}", where=ledger.model, remedy="begin a new run"
+            )
         return begun
     planned = plan(settings, ledger, request)
     known = earlier(ledger, planned)
@@ -151,22 +164,35 @@ def begin(settings: Settings, ledger: Ledger, run_id: str, planned: Plan) -> run
 
 
 def resumable(ledger: Ledger, planned: Plan) -> str | None:
-    """The id of an unfinished run of the same recipe: one that was killed and can go on where it stood."""
+    """The id of an unfinished run of the same recipe: one that was killed and can go on where it stood.
+
+    Not one that cannot be read, or that somebody has set aside.
+    """
     begun = runs.unfinished(ledger)
-    found = ledger.read_many((commit, "run.json") for commit in begun.values())
+    if not begun:
+        return None
     champion = champions.current(ledger)
-    for run_id, commit in sorted(begun.items(), key=lambda item: item[0][11:], reverse=True):
-        content = found[commit, "run.json"]
-        asked = json.loads(content)["request"] if content else {}
-        judged = json.loads(ledger.read(commit, "champion/champion.json") or b"{}").get("champion") or {}
-        same_champion = judged.get("run") == (champion.run if champion else None)
-        if (
-            asked.get("key") == planned.recipe
-            and asked.get("promotion") == planned.request["promotion"]
-            and same_champion
-        ):
-            return run_id
-    return None
+    asked = (planned.recipe, planned.request["promotion"], champion.run if champion else None)
+    found = reader.records(
+        ledger, ((commit, path) for commit in begun.values() for path in (reader.REQUEST, reader.JUDGED))
+    )
+    aside = broken.discarded(ledger)
+    same = [
+        run_id
+        for run_id, commit in begun.items()
+        if run_id not in aside and _asks(found[commit, reader.REQUEST], found[commit, reader.JUDGED]) == asked
+    ]
+    return max(same, key=lambda run_id: run_id[11:], default=None)
+
+
+def _asks(request: reader.Record, judged: reader.Record) -> tuple[str | None, str | None, str | None] | None:
+    """Recipe, mode and champion that a run was begun with; None where they cannot be read."""
+    try:
+        asked = reader.request_of(request)
+        champion = reader.judged_against(judged) or {}
+    except UnreadableRecord:
+        return None
+    return asked.get("key"), asked.get("promotion"), champion.get("run")
 
 
 def new_id(planned: Plan) -> str:

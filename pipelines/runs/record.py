@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.config import plain_yaml
-from pipelines.registry import Column, Entry
+from pipelines.registry import Entry, Publication
+from pipelines.storage.model_file import Signature
 
 REPORTS = ("out/evaluate/report.html", "out/validate/report.html")
 COST = "out/evaluate/cost.json"
@@ -21,11 +22,12 @@ def entry_of(root: Path, model: str, run_id: str) -> Entry:
     lock = (root / "dvc.lock").read_bytes()
     code = _json(root / "code.json")
     run = _json(root / "run.json")
-    signature = _json(root / "out/train/signature.json")
+    params = plain_yaml.load((root / "params.yaml").read_text())
+    signature = Signature.read(root / "out/train/signature.json")
     tags = {
         "data.commit": run["request"]["data_commit"],
         "dvc.lock.sha256": hashlib.sha256(lock).hexdigest(),
-        "model.sha256": signature["model_sha256"],
+        "model.sha256": signature.model_sha256,
         "git.sha": code["git_sha"],
         "image.digest": code["image_digest"] or "none: ran as a process",
         "airflow.run_id": run["request"]["caller"] or "none: ran from the command line",
@@ -34,12 +36,16 @@ def entry_of(root: Path, model: str, run_id: str) -> Entry:
     return Entry(
         model=model,
         tag=f"runs/{run_id}",
-        params=dict(flat(plain_yaml.load((root / "params.yaml").read_text()))),
+        params=dict(flat(params)),
         metrics=dict(_metrics(root)),
         tags=tags,
         dataset={"digest": _features_digest(lock), "tag": f"runs/{run_id}", "path": "out/features"},
-        model_file=root / "out/train/release.json",
-        columns=tuple(Column(item["name"], item["kind"]) for item in signature["features"]),
+        publication=Publication(
+            file=root / "out/train/release.json",
+            signature=signature,
+            thresholds=thresholds_of(params),
+            asked=((_json(root / "out/evaluate/metrics.json").get("serving") or {}).get("published") or ""),
+        ),
         artifacts={
             "reports": tuple(root / path for path in REPORTS[:1]),
             "validation": tuple(root / path for path in REPORTS[1:]),
@@ -47,6 +53,12 @@ def entry_of(root: Path, model: str, run_id: str) -> Entry:
             "plots": tuple(sorted((root / "out/evaluate/plots").iterdir())),
         },
     )
+
+
+def thresholds_of(params: Mapping[str, Any]) -> dict[str, float]:
+    """The thresholds of the score that a run's parameters declare, by the names of their rules."""
+    business = (params.get("evaluation") or {}).get("business") or {}
+    return {name: float(rule["threshold"]) for name, rule in sorted(business.items())}
 
 
 def _metrics(root: Path) -> Iterator[tuple[str, float]]:

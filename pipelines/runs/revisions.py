@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pipelines.config.params import RunParams
 from pipelines.config.settings import Settings
 from pipelines.engines.labels import banned
+from pipelines.engines.sources import folded
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.manifest import Manifest
 from pipelines.night.rows import verified
@@ -44,4 +45,4 @@ def standing_as(
 def _seen(path: Path, unseen: tuple[str, ...]) -> pa.Table:
     """The columns that features may see, in order of their names."""
     table = read_table(path)
-    return table.select(sorted(set(table.column_names) - set(unseen)))
+    return table.select(sorted(name for name in set(table.column_names) if folded(name) not in unseen))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from pipelines.config.load import load_model, model_folders
 from pipelines.config.settings import Settings
 from pipelines.errors import EvergreenError, InputError
+from pipelines.ledger import broken, data, decisions, reader, requests, runs, verdicts
 from pipelines.ledger import champion as champions
-from pipelines.ledger import data, decisions, requests, verdicts
 from pipelines.ledger.git import Ledger
+
+SHOWN = 10
 
 
 def fleet(settings: Settings) -> dict[str, Any]:
@@ -32,17 +34,39 @@ def _entry(settings: Settings, name: str) -> dict[str, Any]:
         return {"model": name, "error": error.line(), "champion": None, "last_run": None, "last_refusal": None}
     except EvergreenError as error:
         return {"model": name, "error": error.line()}
-    standing = champions.current(ledger)
-    days = data.load_manifest(ledger).days(events)
-    return {
-        "model": name,
+    return {"model": name, **_facts(ledger, events)}
+
+
+def _facts(ledger: Ledger, events: str) -> dict[str, Any]:
+    """What each record says; of one that cannot be read, why, in `unreadable`."""
+    unreadable: list[str] = []
+
+    def ask(look: Callable[[], Any]) -> Any:
+        try:
+            return look()
+        except InputError as error:
+            unreadable.append(error.line())
+            return None
+
+    days = ask(lambda: data.load_manifest(ledger).days(events))
+    standing = ask(lambda: champions.current(ledger))
+    champion_lost = standing is None and ledger.head("champion") is not None
+    faults = broken.find(ledger)
+    found = {
         "champion": _champion(standing, days[-1] if days else None),
         "data": {"first": days[0], "last": days[-1], "days": len(days)} if days else None,
-        "last_run": _last_run(ledger),
-        "last_refusal": decisions.last_refusal(ledger),
-        "last_night": _last_night(ledger),
-        "open_requests": [{"key": item.key, "reason": item.reason} for item in requests.open_requests(ledger)],
+        "last_run": _last_run(ledger, faults),
+        "last_refusal": ask(lambda: decisions.last_refusal(ledger)),
+        "last_night": ask(lambda: _last_night(ledger)),
+        "open_requests": [
+            {"key": item.key, "reason": item.reason} for item in ask(lambda: requests.open_requests(ledger)) or ()
+        ],
+        "unreadable": [
+            *unreadable,
+            *(f"run {ref.partition('/')[2]} cannot be read: {fault}" for ref, fault in sorted(faults.items())),
+        ],
     }
+    return found | ({"champion_unreadable": True} if champion_lost else {})
 
 
 def _champion(standing: champions.Champion | None, newest: Any) -> dict[str, Any] | None:
@@ -63,21 +87,34 @@ def _champion(standing: champions.Champion | None, newest: Any) -> dict[str, Any
     }
 
 
-def _last_run(ledger: Ledger) -> dict[str, Any] | None:
-    known = {name.removeprefix("run/"): commit for name, commit in ledger.branches("run/").items()}
+def _last_run(ledger: Ledger, faults: Mapping[str, str]) -> dict[str, Any] | None:
+    finished, known = runs.finished(ledger), runs.unfinished(ledger)
+    known |= finished
     if not known:
         return None
     newest = max(known, key=lambda run: run[11:])
-    finished = ledger.head(f"runs/{newest}")
-    gates = ledger.read(finished, "out/evaluate/gates.json") if finished else None
-    outcome = "in progress" if gates is None else "passed" if json.loads(gates)["passed"] else "refused"
-    return {"run": newest, "finished": finished is not None, "outcome": outcome, "commit": known[newest]}
+    if f"runs/{newest}" in faults or f"run/{newest}" in faults:
+        outcome = "cannot be read"
+    elif newest not in finished:
+        outcome = "in progress"
+    else:
+        outcome = _outcome(reader.record(ledger, finished[newest], reader.GATES))
+    if newest in broken.discarded(ledger):
+        outcome = "set aside"
+    return {"run": newest, "finished": newest in finished, "outcome": outcome, "commit": known[newest]}
+
+
+def _outcome(gates: reader.Record) -> str:
+    try:
+        return "passed" if reader.gates_of(gates)["passed"] else "refused"
+    except InputError:
+        return "cannot be read"
 
 
 def _last_night(ledger: Ledger) -> dict[str, Any] | None:
     day = verdicts.last_day(ledger)
     found = verdicts.newest(ledger, day, day).get(day) if day else None
-    return {"day": str(day), "verdict": found["verdict"], "sentence": found["sentence"]} if found else None
+    return {"day": str(day), "verdict": found["verdict"], "sentence": found.get("sentence", "")} if found else None
 
 
 def _paragraph(entry: dict[str, Any]) -> str:
@@ -94,6 +131,8 @@ def _paragraph(entry: dict[str, Any]) -> str:
             f"               trained {train[0]} to {train[1]}, judged {test[0]} to {test[1]}",
             f"               {metrics}",
         ]
+    elif "champion_unreadable" in entry:
+        lines.append("  champion     cannot be read")
     elif "error" not in entry:
         lines.append("  champion     none yet")
     if run:
@@ -101,6 +140,9 @@ def _paragraph(entry: dict[str, Any]) -> str:
     if night := entry.get("last_night"):
         lines.append(f"  last night   {night['day']}: {night['verdict']}. {night['sentence']}")
     lines += [f"  asked for    {item['key']}: {item['reason']}" for item in entry.get("open_requests", ())]
+    lines += [f"  unreadable   {line}" for line in entry.get("unreadable", ())[:SHOWN]]
+    if (more := len(entry.get("unreadable", ())) - SHOWN) > 0:
+        lines.append(f"  unreadable   and {more} more: `evergreen doctor`")
     if refusal:
         lines.append(f"  last refusal {refusal.get('run', '')}: {refusal.get('reason', '')}")
     return "\n".join(lines)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from pipelines.storage import files
 STOP_SECONDS = 10.0
 TAIL_BYTES = 4000
 ROUNDS = 5
+REAP_SECONDS = 1.0
 # Start times are read from the kernel in hundredths of a second: the same process always gives the same number.
 SAME = 0.05
 # Those that this very process has started: they stay zombies until it has asked for their exit status.
@@ -44,6 +46,9 @@ class Record:
 def start(name: str, argv: Sequence[str], env: Mapping[str, str], log: Path, folder: Path) -> Record:
     """Start `argv` detached from us, its output appended to `log`, working in `folder`."""
     log.parent.mkdir(parents=True, exist_ok=True)
+    # What has ended by itself, or was killed by somebody else, is a zombie until it is asked how.
+    for pid in [pid for pid, child in _CHILDREN.items() if child.poll() is not None]:
+        del _CHILDREN[pid]
     with log.open("ab") as output:
         child = subprocess.Popen(
             list(argv),
@@ -86,6 +91,19 @@ def stop(records: Sequence[Record]) -> int:
         ended |= {process.pid for process in late}
     _reap(records)
     return len(ended)
+
+
+def kill(record: Record) -> bool:
+    """End the one process of `record` at once, as a crash would do; what it has started lives on. False: it had ended.
+
+    Its exit status is asked for here: nobody else knows it, once the process is started again under another pid.
+    """
+    process = record.process()
+    if process is not None:
+        process.kill()
+        process.wait(STOP_SECONDS)
+    _reap([record])
+    return process is not None
 
 
 def save(path: Path, records: Mapping[str, Record]) -> None:
@@ -154,4 +172,5 @@ def _reap(records: Iterable[Record]) -> None:
     for record in records:
         child = _CHILDREN.pop(record.pid, None)
         if child is not None:
-            child.poll()
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(REAP_SECONDS)

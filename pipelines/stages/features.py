@@ -73,5 +73,5 @@ def _wait_for_all_but(sums: dict[str, Future[str]], newest: int) -> None:
 
 def schema_document(frame: Frame, source: str, rows: int, digest: str) -> dict[str, Any]:
     """`schema.json`: the features in order, the sha256 of features.py, and what was written."""
-    features = [{"name": item.name, "kind": item.kind} for item in frame.features]
-    return {"features": features, "sha256": source, "rows": rows, "digest": digest}
+    features = [item.model_dump(include={"name", "kind", "type"}) for item in frame.features]
+    return {"features": features, "sha256": source, "rows": rows, "digest": digest, "tables": frame.types}

@@ -9,6 +9,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from pipelines.config.model import Training
 from pipelines.config.params import RunParams
 from pipelines.engines import boost, example, search
@@ -44,13 +46,17 @@ def main(ctx: StageContext) -> StageResult:
     out = ctx.path("out", "train")
     if out.exists():
         shutil.rmtree(out)
-    features, features_sha256 = read_schema(ctx.path("out", "features", "schema.json"))
+    schema = ctx.path("out", "features", "schema.json")
+    features, features_sha256 = read_schema(schema)
+    features = with_missing(
+        features, Rows(ctx.path("out", "features", "data"), ctx.params.span.train_start, ctx.params.span.test_end)
+    )
     trained = train(ctx.path("out", "features", "data"), features, ctx.params, ctx.progress)
     shas = {
         "trial": model_file.save(out / "trial.json", trained.trial.booster),
         "release": model_file.save(out / "release.json", trained.release),
     }
-    said = signature(ctx.params, trained.survey, features_sha256, shas)
+    said = signature(ctx.params, trained.survey, features_sha256, shas, read_types(schema))
     said = with_example(said, trained.release, Rows(ctx.path("out", "features", "data"), *_test_days(ctx.params)))
     said.write(out / "signature.json")
     files.write_json(out / "training.json", document(ctx.params, trained, shas))
@@ -104,8 +110,33 @@ def read_schema(path: Path) -> tuple[tuple[Feature, ...], str]:
         ) from None
 
 
-def signature(params: RunParams, survey: Survey, features_sha256: str, shas: dict[str, str]) -> Signature:
-    """What the models of this run expect and where they come from."""
+def read_types(path: Path) -> dict[str, dict[str, str]]:
+    """The types of the columns that the features were built from, by table; raises IntegrityError."""
+    found = files.read_json(path).get("tables", {})
+    try:
+        return TypeAdapter(dict[str, dict[str, str]]).validate_python(found, strict=True)
+    except ValidationError as error:
+        raise IntegrityError(
+            f"holds no types of columns: {shorten(str(error))}",
+            where=files.short(path),
+            remedy="run the features stage",
+        ) from None
+
+
+def with_missing(features: tuple[Feature, ...], rows: Rows) -> tuple[Feature, ...]:
+    """`features`, of which each says whether any of `rows` lacks it."""
+    nulls = rows.nulls([item.name for item in features])
+    return tuple(item.model_copy(update={"missing": item.name in nulls}) for item in features)
+
+
+def signature(
+    params: RunParams,
+    survey: Survey,
+    features_sha256: str,
+    shas: dict[str, str],
+    tables: dict[str, dict[str, str]] | None = None,
+) -> Signature:
+    """What the models of this run expect and where they come from; `tables` as `read_types` gives them."""
     return Signature(
         task=params.task,
         classes=params.label.classes,
@@ -117,6 +148,7 @@ def signature(params: RunParams, survey: Survey, features_sha256: str, shas: dic
         features_sha256=features_sha256,
         model_sha256=shas["release"],
         trial_sha256=shas["trial"],
+        tables=tables or {},
     )
 
 

@@ -11,6 +11,7 @@ from pipelines.config.model import Role, Task
 from pipelines.config.params import RunParams
 from pipelines.engines.local import connect
 from pipelines.engines.sources import SourceFile, source_files
+from pipelines.engines.tables import declared_names
 from pipelines.errors import DataError, IntegrityError, shorten
 from pipelines.quality.measure import duplicate_keys, label_days, mean_label, type_conflicts
 from pipelines.quality.report import render
@@ -63,7 +64,7 @@ def measure(ctx: StageContext, files: Sequence[SourceFile], window: Mapping[str,
         # The label expression is the model's own SQL: it sees the lake of this run and nothing else.
         session.execute("SET allowed_directories = [?]", [str(ctx.path("lake"))])
         session.execute("SET enable_external_access = false")
-        conflicts = type_conflicts(session, files)
+        conflicts = type_conflicts(files, {name: declared_names(params, name) for name in params.tables})
         labels = [] if conflicts else label_days(session, params, events)
         repeated, example = (0, "") if conflicts else duplicate_keys(session, params, events)
         mean = None

@@ -15,7 +15,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from pipelines.errors import IntegrityError, PassingFault, shorten
+from pipelines.errors import IntegrityError, PassingFault, UnreadableRecord
+from pipelines.storage.bounded import parse_json
 
 BLOCK = 1 << 20
 
@@ -56,16 +57,14 @@ def read_json(path: Path) -> Any:
     """The JSON value in `path`.
 
     Raises:
-        IntegrityError: the file is not there or is not JSON.
+        IntegrityError: the file is not there, is not JSON, or is beyond what any of ours is.
     """
     try:
-        return json.loads(path.read_bytes())
+        return parse_json(path.read_bytes(), short(path))
     except FileNotFoundError:
         raise IntegrityError("is missing", where=short(path), remedy="run the stage that writes it") from None
-    except ValueError as error:
-        raise IntegrityError(
-            f"is not JSON: {shorten(str(error))}", where=short(path), remedy="remove it and run its stage again"
-        ) from None
+    except UnreadableRecord as error:
+        raise UnreadableRecord(error.what, where=short(path), remedy="remove it and run its stage again") from None
 
 
 @contextmanager

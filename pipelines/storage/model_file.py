@@ -11,8 +11,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from pipelines.config.model import Task
 from pipelines.config.strict import Strict
-from pipelines.errors import IntegrityError, shorten
-from pipelines.storage import files, trees
+from pipelines.errors import IntegrityError, UnreadableRecord, shorten
+from pipelines.storage import bounded, files, trees
 
 if TYPE_CHECKING:
     from xgboost import Booster
@@ -24,10 +24,16 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Feature(Strict):
-    """One column of the feature table that the model reads."""
+    """One column of the feature table that the model reads.
+
+    `type` is what `features.py` gave it, and `missing` whether any row of the feature table lacked it; both are None in
+    signatures from before they were recorded.
+    """
 
     name: str
     kind: Literal["number", "category"]
+    type: Literal["text", "float", "integer", "boolean"] | None = None
+    missing: bool | None = None
 
     @property
     def xgboost_type(self) -> str:
@@ -56,7 +62,8 @@ class Signature(Strict):
     """What a model expects of its input, in order, and where it comes from.
 
     A category's code is its place in its vocabulary; place 0 is always `(unknown)`, for nulls and unseen values.
-    A number that is null becomes `null_number` (`engines.columns` says why).
+    A number that is null becomes `null_number` (`engines.columns` says why). `tables` are the types of the columns that
+    the features were built from, by table (empty in models from before they were kept).
     """
 
     format: Literal[1] = 1
@@ -72,6 +79,7 @@ class Signature(Strict):
     model_sha256: Sha256
     trial_sha256: Sha256
     example: Example | None = None
+    tables: dict[str, dict[str, str]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -99,9 +107,12 @@ class Signature(Strict):
     def read(cls, path: Path) -> Self:
         """The signature in `path`; raises IntegrityError when it is missing or not a whole signature."""
         try:
-            return cls.model_validate_json(path.read_bytes())
+            value = bounded.parse_json(path.read_bytes(), files.short(path))
+            return cls.model_validate_json(files.json_bytes(value))
         except FileNotFoundError:
             raise IntegrityError("is missing", where=files.short(path), remedy=_REMEDY) from None
+        except UnreadableRecord as error:
+            raise UnreadableRecord(f"is no signature: {error.what}", where=error.where, remedy=_REMEDY) from None
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             key = ".".join(str(part) for part in first["loc"]) or "the file"

@@ -19,13 +19,13 @@ from pipelines.config.load import load_model
 from pipelines.config.model import Table, Training
 from pipelines.config.settings import Settings
 from pipelines.engines.columns import Columns
+from pipelines.engines.mentions import EVERYTHING
 from pipelines.engines.survey import Survey
 from pipelines.errors import ConfigError, PassingFault
 from pipelines.ledger.data import load_manifest
 from pipelines.ledger.git import Ledger
 from pipelines.night.ingest import ingest
 from pipelines.night.report import Fate, Outcome
-from pipelines.quality.mentions import EVERYTHING
 from pipelines.quality.values import judge_rounded, judge_values
 from pipelines.storage import lake_folder
 

@@ -15,6 +15,8 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import feature_tables
+import numpy as np
 import pytest
 import xgboost
 from mlflow.exceptions import MlflowException
@@ -22,9 +24,12 @@ from mlflow.exceptions import MlflowException
 from pipelines.config.settings import Settings
 from pipelines.doctor import mlflow as doctor
 from pipelines.doctor.base import Mark
-from pipelines.errors import ConfigError, PassingFault
-from pipelines.registry import Column, Entry, Registry
+from pipelines.errors import ConfigError, IntegrityError, PassingFault
+from pipelines.published.build import build
+from pipelines.registry import PUBLISHED, Entry, Publication, Registry
+from pipelines.release.seen import versions
 from pipelines.storage import model_file
+from pipelines.storage.model_file import Example, Feature
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +58,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
 @pytest.fixture(scope="module")
 def entry(tmp_path_factory: pytest.TempPathFactory) -> Entry:
     folder = tmp_path_factory.mktemp("model")
-    data = xgboost.DMatrix([[0.0, 1.0], [1.0, 0.0]] * 20, label=[0, 1] * 20, feature_names=["a", "b"])
+    names, types = ["a", "b"], ["float", "c"]
+    data = xgboost.DMatrix(
+        np.array([[0.0, 1.0], [1.0, 0.0]] * 20),
+        label=[0, 1] * 20,
+        feature_names=names,
+        feature_types=types,
+        enable_categorical=True,
+    )
     sha = model_file.save(folder / "release.json", xgboost.train({"objective": "binary:logistic"}, data, 2))
+    features = (Feature(name="a", kind="number"), Feature(name="b", kind="category"))
+    said = feature_tables.signature(features=features, vocabularies={"b": ("(unknown)", "x")}, model_sha256=sha)
     return Entry(
         model="tiny",
         tag="runs/2024-01-31-20260101T000000Z-abcdef",
@@ -62,8 +76,7 @@ def entry(tmp_path_factory: pytest.TempPathFactory) -> Entry:
         metrics={"challenger.auc": 0.75},
         tags={"model.sha256": sha, "git.sha": "0" * 40},
         dataset={"digest": "d" * 32, "path": "out/features"},
-        model_file=folder / "release.json",
-        columns=(Column("a", "number"), Column("b", "category")),
+        publication=Publication(folder / "release.json", said),
         artifacts={"evaluation": (folder / "release.json",)},
     )
 
@@ -96,6 +109,49 @@ def test_what_mlflow_shows(server: tuple[str, Path, subprocess.Popen[bytes]], en
     assert run.data.tags["ledger.tag"] == entry.tag
     assert run.inputs.dataset_inputs[0].dataset.digest == "d" * 32
     assert run.info.status == "FINISHED"
+
+
+def test_a_model_that_scores_otherwise_outside_gets_no_version(
+    server: tuple[str, Path, subprocess.Popen[bytes]], entry: Entry
+) -> None:
+    registry = Registry(server[0], server[1])
+    lying = entry.publication.signature.model_copy(update={"example": Example(rows=((1.0, "x"),), scores=(0.123,))})
+    other = replace(entry, tag="runs/lying", publication=replace(entry.publication, signature=lying))
+    with pytest.raises(IntegrityError, match="outside of Evergreen 1 rows score otherwise"):
+        registry.register(other)
+    asked = build(server[1].parent, other.publication.file, lying, {}).sha256
+    with pytest.raises(IntegrityError, match="1 rows of its example score otherwise in MLflow"):
+        registry.register(replace(other, publication=replace(other.publication, asked=asked)))
+    assert registry.version_of("tiny", other.tag) is None
+    registry.log(other, prove=False)  # as of a run that the gates refused
+
+
+def test_bytes_of_another_model_are_not_published(
+    server: tuple[str, Path, subprocess.Popen[bytes]], entry: Entry, tmp_path: Path
+) -> None:
+    (tmp_path / "release.json").write_bytes(b"\x80\x04pickle")
+    spoilt = replace(entry.publication, file=tmp_path / "release.json")
+    with pytest.raises(IntegrityError, match="its sha256 is"):
+        Registry(server[0], server[1]).log(replace(entry, tag="runs/spoilt", publication=spoilt), prove=False)
+
+
+def test_what_a_stopped_registration_has_logged_is_published_anew(
+    server: tuple[str, Path, subprocess.Popen[bytes]], entry: Entry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = Registry(server[0], server[1])
+    other = replace(entry, tag="runs/stopped")
+    with monkeypatch.context() as patch:
+        patch.setattr(Registry, "_check", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            registry.register(other)
+    with registry.client() as client:
+        run = registry._find_run(client, registry._experiment(client, "tiny"), other.tag)
+        logged = registry._logged_model(client, run.info.run_id)
+        assert PUBLISHED not in logged.tags
+    version = registry.register(other)
+    found = versions(registry, "tiny")[version]
+    assert (found.model_id, found.old) == (logged.model_id, False)
+    assert registry.differing(str(found.logged), other.publication) == []
 
 
 def test_the_doctor_finds_it_well(server: tuple[str, Path, subprocess.Popen[bytes]], settings: Settings) -> None:

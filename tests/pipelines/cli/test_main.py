@@ -20,6 +20,7 @@ COMMANDS = (
     "score",
     "monitor",
     "reproduce",
+    "republish",
     "request",
     "decide",
     "decisions",

@@ -50,6 +50,42 @@ def test_a_wrong_model_yaml_is_refused_with_file_line_and_key(
     assert len(str(caught.value)) <= 300
 
 
+@pytest.mark.parametrize("word", ["No", "12:30", "1_000x", "on", "'030'", "'null'", "=", "😀"])
+def test_a_bare_word_is_a_class(tiny_model: TinyModel, word: str) -> None:
+    tiny_model.edit("task: binary", "task: multiclass")
+    tiny_model.edit("maturity_days: 1", f"maturity_days: 1\n  classes: [{word}, other]")
+    tiny_model.edit("floors: {auc: 0.55}", "floors: {accuracy: 0.1}")
+    assert load_model(tiny_model.folder).label.classes == (word.strip("'"), "other")
+
+
+@pytest.mark.parametrize("word", ["null", "~", "true", "1_000", "1e3", "0x1F", "2024-01-01", ".nan"])
+def test_what_is_no_text_is_refused_by_line_and_to_be_quoted(tiny_model: TinyModel, word: str) -> None:
+    tiny_model.edit("maturity_days: 1", f"maturity_days: 1\n  classes: [{word}, other]")
+    with pytest.raises(ConfigError, match=r"model.yaml line 25: label.classes.0: .*write it in quotes"):
+        load_model(tiny_model.folder)
+
+
+@pytest.mark.parametrize("text", ["train_days: 030", "train_days: -07_0", "? 08\n  : 1"])
+def test_a_number_that_two_readers_read_as_two_is_refused(tiny_model: TinyModel, text: str) -> None:
+    tiny_model.edit("window: {train_days: 20,", f"other:\n  {text}\nwindow: {{train_days: 20,")
+    with pytest.raises(ConfigError, match=r"is octal to some readers of YAML; write it without the leading 0, or '"):
+        load_model(tiny_model.folder)
+
+
+def test_the_sign_that_dvc_does_not_keep_is_refused(tiny_model: TinyModel) -> None:
+    tiny_model.edit("owner: tests", 'owner: "te\\Nsts"')
+    with pytest.raises(ConfigError, match=r"line 2: holds the sign U\+0085"):
+        load_model(tiny_model.folder)
+
+
+@pytest.mark.parametrize(("word", "meant"), [("yes", True), ("On", True), ("true", True), ("no", False)])
+def test_a_switch_may_be_a_word(tiny_model: TinyModel, word: str, meant: bool) -> None:
+    tiny_model.edit("end: 2025-12-31}", f"end: 2025-12-31, catchup: {word}}}")
+    tiny_model.edit("promotion: auto", f"rollback: {{automatic: {word}}}\nmonitoring: {{shadow: previous}}")
+    model = load_model(tiny_model.folder)
+    assert (model.schedule.catchup, model.rollback.automatic) == (meant, "on" if meant else "off")
+
+
 def test_an_alias_bomb_is_refused_before_it_grows(tmp_path: Path) -> None:
     bomb = tmp_path / "model.yaml"
     levels = "\n".join(f"l{i}: &l{i} [{', '.join([f'*l{i - 1}'] * 9)}]" for i in range(1, 30))

@@ -70,6 +70,23 @@ def test_types_are_narrow(tiny_model, tmp_path):
     }  # fmt: skip
 
 
+def test_what_the_author_gave_a_feature_is_kept_whatever_the_table_makes_of_it(tiny_model, tmp_path):
+    write(
+        tiny_model,
+        """
+        return finish(orders.mutate(
+            wide=orders.row_id, small=orders.placed_at.hour().cast("uint8"),
+            far=orders.distance > 3, huge=orders.row_id.cast("uint64"), exact=orders.distance.cast("decimal(9, 2)"),
+        ), ["shop", "wide", "small", "far", "huge", "exact"])
+        """,
+    )
+    with connect(tmp_path / "scratch") as session:
+        frame = open_frame(session, params_of(tiny_model), files_of(tiny_model), tiny_model.folder / "features.py")
+    assert {item.name: item.type for item in frame.features} == {
+        "shop": "text", "wide": "integer", "small": "integer", "far": "boolean", "huge": "float", "exact": "float"
+    }  # fmt: skip
+
+
 def test_one_day_is_the_same_alone_as_in_the_window(tiny_model, tmp_path):
     day = tiny_model.day(30)
     whole = table(tiny_model, tmp_path, label=False)
@@ -123,6 +140,36 @@ MISTAKES = {
         "return finish(orders.mutate(ratio=orders.distance / (orders.distance - orders.distance)), ['ratio'])",
         DataError,
         "feature ratio, 2024-01: 1920 values are infinite",
+    ),
+    "beyond 32 bits": (
+        "return finish(orders.mutate(vast=orders.distance * -1e300), ['vast'])",
+        DataError,
+        r"feature vast, 2024-01: 1920 values are infinite or beyond 3.4e38, first row 0 of 2024-01-16",
+    ),
+    "a name that XGBoost does not take": (
+        "return finish(orders.mutate(**{'a<b': orders.distance}), ['a<b'])",
+        ConfigError,
+        r"feature 'a<b' cannot be named to XGBoost.*another name",
+    ),
+    "an index as a name": (
+        "return finish(orders.mutate(**{'x[1]': orders.distance}), ['x[1]'])",
+        ConfigError,
+        r"feature 'x\[1\]' cannot be named to XGBoost",
+    ),
+    "names that differ in case only": (
+        "return finish(orders.mutate(far=orders.distance, FAR=-orders.distance), ['far', 'FAR'])",
+        ConfigError,
+        "columns far and FAR differ in case only",
+    ),
+    "the label in capitals": (
+        "return finish(orders.mutate(LABEL=orders.distance), ['LABEL'])",
+        ConfigError,
+        "feature LABEL has the name of the label",
+    ),
+    "a banned column in capitals": (
+        "return finish(orders.mutate(DELAY=orders.distance), ['DELAY'])",
+        ConfigError,
+        "feature DELAY has the name",
     ),
     "no row_id": ("return orders.select('distance')", ConfigError, "gave back no row_id"),
     "no known_at": ("return orders.select('row_id', 'distance')", ConfigError, "gave back no known_at"),
@@ -212,6 +259,18 @@ def test_illegal_labels(tiny_model, tmp_path, expression, message):
     write(tiny_model, "return finish(orders, ['distance'])")
     with pytest.raises(DataError, match=message):
         table(tiny_model, tmp_path)
+
+
+@pytest.mark.parametrize(("factor", "legal"), [("1e9", True), ("1e13", True), ("1e19", False), ("1e300", False)])
+def test_labels_of_a_regression_are_what_32_bits_can_square(tiny_model, tmp_path, factor, legal):
+    tiny_model.edit("task: binary", "task: regression")
+    tiny_model.edit("expression: delay > 15", f"expression: delay * {factor}")
+    tiny_model.edit("labels.label.cast", "(labels.label > 15).cast", "features.py")
+    if legal:
+        assert table(tiny_model, tmp_path)["label"].null_count < 200
+    else:
+        with pytest.raises(DataError, match=r"not legal for a regression model.*divide it by a unit"):
+            table(tiny_model, tmp_path)
 
 
 def test_day_without_partition_is_left_out(tiny_model, tmp_path):

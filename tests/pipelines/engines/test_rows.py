@@ -69,3 +69,14 @@ def test_a_missing_column_is_refused_with_the_difference(tmp_path: Path) -> None
     table = make(tmp_path, change=rename)
     with pytest.raises(IntegrityError, match=r"lacks column speed; it has besides: velocity"):
         list(table.rows().batches(["speed", "place", "noise", "count"]))
+
+
+def test_columns_that_are_null_somewhere_are_known_without_reading_them(tmp_path: Path) -> None:
+    table = make(tmp_path)
+    names = ["speed", "place", "noise", "count"]
+    assert table.rows().nulls(names) == {"speed", "place"}
+    assert table.rows().nulls(["count", "no such column"]) == frozenset()
+    (path, *_) = sorted(table.data.iterdir())
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(IntegrityError, match="cannot be read"):
+        table.rows().nulls(names)

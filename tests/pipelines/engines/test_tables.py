@@ -91,7 +91,7 @@ def test_partition_with_another_order_of_columns(session, tiny_model):
     ],
 )
 def test_columns_of_a_label(expression, columns):
-    assert label_columns(expression) == columns
+    assert list(label_columns(expression)) == columns
 
 
 def test_what_the_label_is_made_of_is_banned(tiny_model):

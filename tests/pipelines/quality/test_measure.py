@@ -7,6 +7,7 @@ import pytest
 from pipelines.config.model import Model
 from pipelines.config.params import RunParams
 from pipelines.engines.local import connect
+from pipelines.engines.mentions import Mentions
 from pipelines.engines.sources import SourceFile
 from pipelines.quality.measure import duplicate_keys, label_days, mean_label, type_conflicts
 
@@ -97,7 +98,21 @@ def test_doubled_keys_within_a_month_are_found_where_the_time_is_part_of_the_key
 
 def test_a_column_that_changes_its_type_is_named(session, files):
     days = files({"km": [1], "late": [1]}, {"km": [1.5], "late": [2]}, {"late": [3]})
-    (conflict,) = type_conflicts(session, days)
-    assert conflict == "trips.km: DOUBLE and INT64"
-    assert type_conflicts(session, days[1:]) == []
-    assert type_conflicts(session, [SourceFile("places", None, days[0].path, 1)]) == []
+    (conflict,) = type_conflicts(days, {})
+    assert conflict == "trips.km: integer on 2013-01-30; number on 2013-01-31"
+    assert type_conflicts(days[1:], {}) == []
+    assert type_conflicts([SourceFile("places", None, days[0].path, 1)], {}) == []
+
+
+def test_a_column_that_nobody_names_may_change_its_type(session, files):
+    days = files({"km": [1], "late": [1]}, {"km": [1.5], "late": [2]})
+    assert type_conflicts(days, {"trips": Mentions.of(["late"])}) == []
+    assert len(type_conflicts(days, {"trips": Mentions.of(["KM"])})) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [pa.array([1], pa.int8()), pa.array([1], pa.uint32()), pa.array([None], pa.null()), pa.array([None], pa.int32())],
+)
+def test_a_width_or_a_column_without_values_is_no_other_type(session, files, other):
+    assert type_conflicts(files({"km": [1]}, {"km": other}), {}) == []

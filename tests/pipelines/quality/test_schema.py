@@ -1,7 +1,7 @@
 import pyarrow as pa
 import pytest
 
-from pipelines.quality.kinds import type_name
+from pipelines.engines.kinds import type_name
 from pipelines.quality.schema import judge_schema
 
 TYPE = "{{expect: ExpectColumnValuesToBeOfType, severity: critical, with: {{column: {}, type_: {}}}}}"

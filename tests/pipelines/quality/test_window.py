@@ -142,7 +142,7 @@ def test_illegal_labels_types_and_keys_are_told():
     )
     assert check_label_values([labels()], Task.REGRESSION, Label(expression="x")).passed
     assert (
-        check_types(["trips.km: DOUBLE and INT32"]).sentence == "Columns change their type: trips.km: DOUBLE and INT32."
+        check_types(["trips.km: DOUBLE and INT32"]).sentence == "Columns change their kind: trips.km: DOUBLE and INT32."
     )
     assert check_duplicates(2, "id=1 (3 times)").sentence == "2 events repeat a key, such as id=1 (3 times)."
 

@@ -13,9 +13,9 @@ import stories
 from pipelines.card.publish import TAG as CARD
 from pipelines.errors import PassingFault
 from pipelines.ledger import Ledger, challengers, decisions, lease, outbox
-from pipelines.registry import LEDGER_TAG, Registry
+from pipelines.registry import LEDGER_TAG, PLACES, Registry
 from pipelines.release.promote import project, promote
-from pipelines.release.reconcile import LOGGED, reconcile
+from pipelines.release.reconcile import reconcile
 from pipelines.release.seen import SHA256, versions
 
 
@@ -82,27 +82,54 @@ def test_the_newest_has_the_newest_data_and_passed() -> None:
 
 @pytest.fixture
 def files(story, registry) -> Iterator[list[Path]]:
-    """The model's file of each version in MLflow. A copied registry names the original's files: they come back."""
+    """What each version has in MLflow. A copied registry names the original's files: they come back."""
     places = [str(item.logged) for _, item in sorted(versions(registry, "tiny").items())]
-    found = [Path(urlparse(place).path) / LOGGED for place in places]
-    before = [path.read_bytes() for path in found]
+    found = [Path(urlparse(place).path) for place in places]
+    before = [{path: path.read_bytes() for path in place.rglob("*") if path.is_file()} for place in found]
     yield found
-    for path, content in zip(found, before, strict=True):
-        path.write_bytes(content)
+    for place, contents in zip(found, before, strict=True):
+        for path in place.rglob("*"):
+            if path.is_file() and path not in contents:
+                path.unlink()
+        for path, content in contents.items():
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(content)
 
 
 @pytest.mark.parametrize("how", ["overwritten", "removed"])
-def test_bytes_that_are_not_the_champions_are_put_back(story, registry, files, how: str) -> None:
-    good = files[0].read_bytes()
+@pytest.mark.parametrize("name", PLACES)
+def test_files_that_are_not_the_champions_are_put_back(story, registry, files, name: str, how: str) -> None:
+    file = files[0] / PLACES[name]
+    good = file.read_bytes()
     if how == "removed":
-        files[0].unlink()
+        file.unlink()
     else:
-        files[0].write_bytes(files[1].read_bytes())
+        file.write_bytes(good.replace(b"0", b"1", 1))
     seen = look(story, repair=False)
     assert kinds(seen) == [("edited", False)]
-    assert f"{LOGGED} of version 1 has {'no bytes' if how == 'removed' else ''}" in seen.findings[0].what
+    assert f"{name} of version 1 is not what the ledger says" in seen.findings[0].what
     assert kinds(look(story)) == [("edited", True)]
-    assert files[0].read_bytes() == good
+    assert file.read_bytes() == good
+    assert look(story).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ("code_model", "elsewhere"),
+        ("artifacts/model.json", "artifacts/other.json"),
+        ("/model.py", "/other.py"),
+        ("flavors:", "flavors: ["),
+        ("python_function:", "xgboost: {}\n  python_function:"),
+    ],
+)
+def test_what_mlflow_runs_is_put_back(story, registry, files, good: str, bad: str) -> None:
+    file = files[0] / "MLmodel"
+    text = file.read_text()
+    assert good in text
+    file.write_text(text.replace(good, bad, 1))
+    (found,) = look(story).findings
+    assert (found.what, found.repaired) == ("MLmodel of version 1 is not what the ledger says", True)
     assert look(story).findings == ()
 
 

@@ -17,7 +17,7 @@ from retention_worlds import age, crown, place, stored
 
 from pipelines.config.retention import Retention
 from pipelines.config.settings import Settings
-from pipelines.errors import InputError, IntegrityError, NothingToDo
+from pipelines.errors import InputError, NothingToDo
 from pipelines.ledger import Ledger, champion, decisions, nights, runs, stamps
 from pipelines.ledger.refs import delete, every
 from pipelines.retention import pins, sweep
@@ -192,12 +192,15 @@ def test_every_ledger_counts(world):
         open_all(world.settings, ["tiny"])
 
 
-def test_a_directory_that_is_lost_stops_all_of_it(world):
+def test_a_directory_that_is_lost_keeps_every_object_and_is_told(world):
     files = {"lake/a/2024-01.dvc": f"outs:\n- md5: {'5' * 32}.dir\n".encode()}
     world.ledger.commit("data", files, "Ingest", parent=world.ledger.head("data"))
-    with pytest.raises(IntegrityError, match="not there"):
-        world.gc()
+    done = world.gc()
+    assert "is not there" in done.unsure[0]
+    assert "no object is removed, for nobody can tell whether it is needed: tiny: " in done.render()
+    assert (done.shelve, done.forget, done.erase) == ((), (), ())
     assert world.there(NOBODYS)
+    assert done.models[0].fates.ended  # runs end all the same
 
 
 def test_the_server_ends_a_run_only_where_the_ledger_says_so_and_never_a_champion(world):

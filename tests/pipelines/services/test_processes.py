@@ -59,6 +59,26 @@ def test_one_that_ignores_the_polite_signal_is_killed(tmp_path: Path, monkeypatc
     assert record.process() is None
 
 
+def test_a_killed_one_is_asked_for_its_exit_status(tmp_path: Path) -> None:
+    record = started(tmp_path, SLEEPER)
+    family = processes.tree([record])
+    child = processes._CHILDREN[record.pid]
+    assert processes.kill(record)
+    assert child.returncode is not None, "Popen.__del__ would warn of it"
+    assert [one.pid for one in family if one.is_running()] != [], "what it has started lives on"
+    assert not processes.kill(record)
+    assert processes.stop([record]) == 1
+
+
+def test_one_that_ended_by_itself_is_no_zombie_after_the_next_start(tmp_path: Path) -> None:
+    record = started(tmp_path, "print('up')")
+    child = processes._CHILDREN[record.pid]
+    psutil.wait_procs([psutil.Process(record.pid)] if psutil.pid_exists(record.pid) else [], timeout=5)
+    processes.stop([started(tmp_path / "next", SLEEPER)])
+    assert child.returncode is not None
+    assert record.pid not in processes._CHILDREN
+
+
 def test_a_pid_that_now_belongs_to_another_is_left_alone() -> None:
     another = Record("it", os.getpid(), psutil.Process().create_time() - 100)
     assert another.process() is None

@@ -38,6 +38,10 @@ def test_writes_what_the_contract_says(tiny_model, tmp_path):
     assert schema["rows"] == len(ids) == result.summary["rows"]
     assert [item["name"] for item in schema["features"]] == tables[0].column_names[3:]
     assert {item["kind"] for item in schema["features"]} == {"number", "category"}
+    types = {item["name"]: item["type"] for item in schema["features"]}
+    assert {types[name] for name in ("shop", "product")} == {"text"}
+    assert {types[name] for name in ("hour", "weekday", "couriers")} == {"integer"}
+    assert {types[name] for name in ("distance", "rain", "late_rate_7d")} == {"float"}
     assert schema["sha256"] == hashlib.sha256((tiny_model.folder / "features.py").read_bytes()).hexdigest()
     assert told
     assert not (tmp_path / "w/out/.duckdb").exists()

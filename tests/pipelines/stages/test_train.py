@@ -104,6 +104,15 @@ def test_the_signature_names_the_models_and_reads_them(tmp_path: Path) -> None:
     assert float(scores[0][labels == 1].mean()) > float(scores[0][labels == 0].mean()) + 0.2
 
 
+def test_the_signature_says_what_may_be_missing(tmp_path: Path) -> None:
+    table = make(tmp_path)
+    train.main(StageContext(table.root, params(table, rounds=2), lambda _: None))
+    said = Signature.read(table.root / "out" / "train" / "signature.json")
+    assert {item.name: item.missing for item in said.features} == {
+        "speed": True, "place": True, "noise": False, "count": False
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(("task", "shape"), [("multiclass", (3,)), ("regression", ())])
 def test_other_tasks_train_and_score(tmp_path: Path, task: str, shape: tuple[int, ...]) -> None:
     table = make(tmp_path, task=task)

@@ -200,13 +200,27 @@ def test_a_static_table_must_be_there(workspace):
         workspace.run()
 
 
-def test_a_column_that_changes_its_type_is_refused_before_anything_is_cast(workspace):
+def recast(workspace, column, kind):
+    """The same values on one day in another type."""
     day = workspace.tiny.day(21)
     data = workspace.orders()[day]
-    at = data.schema.get_field_index("distance")
-    workspace.accept("orders", day, data.set_column(at, "distance", data["distance"].cast(pa.float32())))
-    with pytest.raises(DataError, match=r"column_types: .* orders.distance: DOUBLE and FLOAT"):
+    at = data.schema.get_field_index(column)
+    workspace.accept("orders", day, data.set_column(at, column, data[column].cast(kind)))
+    return day
+
+
+def test_a_column_that_changes_its_kind_is_refused_before_anything_is_cast(workspace):
+    day = recast(workspace, "delay", pa.float64())
+    with pytest.raises(DataError, match=rf"column_types: .* orders.delay: number on {day}; integer on .* more") as told:
         workspace.run()
+    # What was not looked at is not counted among what failed.
+    assert "more critical checks" not in str(told.value)
+
+
+@pytest.mark.parametrize(("column", "kind"), [("delay", pa.int64()), ("distance", pa.float32())])
+def test_a_width_or_a_column_that_model_yaml_does_not_name_is_no_conflict(workspace, column, kind):
+    recast(workspace, column, kind)
+    workspace.run()
 
 
 def test_a_regression_and_its_mean(workspace):

@@ -128,10 +128,7 @@ class Keeper:
 
     def kill(self, name: str) -> None:
         """SIGKILL for the one process, as a crash would do; what it has started lives on."""
-        process = self._running[name].process()
-        assert process is not None, f"{name} does not run"
-        process.kill()
-        process.wait(10)
+        assert processes.kill(self._running[name]), f"{name} does not run"
 
     def stop(self, *names: str) -> None:
         """End these servers and all they have started, politely first."""

@@ -2,26 +2,28 @@
 
 `features.py` is parsed and never run. What it may name is every attribute, argument and text in it, and for a text that
 is put together, whatever its fixed parts fit; where it goes through columns without naming them (`table.columns`,
-selectors), all columns count as named.
+selectors) or gives back a table without selecting its columns, all columns count as named.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
 from pipelines.config.model import Model
+from pipelines.engines.labels import label_columns
 from pipelines.engines.sources import folded
 
 MAX_BYTES = 1 << 20
+# In `features.py` these are the framework's own: a column of the source that is so called is not shown.
+FRAMEWORK = frozenset({"row_id", "event_date", "label", "known_at"})
 # Ways to a column without its name: of Ibis's tables, and Python's own.
-_ALL = frozenset({"columns", "schema", "selectors", "across", "getattr", "drop", "pivot_longer", "unpack", "info"})
-_WORDS = re.compile(r'"((?:[^"]|"")+)"|([^\W\d]\w*)')
-_EVERYTHING = re.compile(r"\*|\bcolumns\s*\(", re.IGNORECASE)
+_ALL = frozenset({"columns", "schema", "selectors", "across", "getattr", "pivot_longer", "unpack", "info"})
+_SELECT = frozenset({"select", "finish"})
 
 
 @dataclass(frozen=True)
@@ -70,24 +72,41 @@ def in_features(path: Path) -> Mentions:
         pattern = _pattern(node)
         if pattern is not None:
             patterns[pattern] = None
-    if found & _ALL or any(not pattern.replace(".*", "") for pattern in patterns):
+    if found & _ALL or any(not pattern.replace(".*", "") for pattern in patterns) or not _selects(tree):
         return EVERYTHING
     return Mentions(Mentions.of(found).names, tuple(patterns))
 
 
 def in_label(expression: str) -> Mentions:
-    """What the SQL of a label mentions."""
-    if _EVERYTHING.search(re.sub(r"count\s*\(\s*\*\s*\)", "", expression, flags=re.IGNORECASE)):
-        return EVERYTHING
-    return Mentions.of(quoted.replace('""', '"') or word for quoted, word in _WORDS.findall(expression))
+    """What the SQL of a label mentions; raises ConfigError where it is no label's SQL."""
+    return Mentions(frozenset(label_columns(expression)))
 
 
 def of_table(model: Model, table: str, ruled: Iterable[str], features: Mentions) -> Mentions:
     """The columns of `table` that the model folder names: `ruled` by its expectations, `features` by `features.py`."""
     config = model.tables[table]
     own = [*config.key, *([config.time] if config.time else []), *config.after_event]
-    found = features | Mentions.of([*own, *ruled])
+    found = replace(features, names=features.names - FRAMEWORK) | Mentions.of([*own, *ruled])
     return found | in_label(model.label.expression) if table == model.events else found
+
+
+def _selects(tree: ast.Module) -> bool:
+    """Whether every result of `build` names its columns: it ends with `select` or with `pipelines.features.finish`."""
+    builds = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "build"]
+    results = [result for build in builds for result in _results(build)]
+    return bool(results) and all(isinstance(item, ast.Call) and _called(item) in _SELECT for item in results)
+
+
+def _results(node: ast.AST) -> Iterator[ast.expr | None]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Return):
+            yield child.value
+        elif not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+            yield from _results(child)
+
+
+def _called(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
 
 
 def _names(node: ast.AST) -> set[str]:

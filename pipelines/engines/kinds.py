@@ -114,9 +114,10 @@ def from_text(text: str) -> pa.DataType | None:
 
 
 def fit(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """`column` as `target`, every value what it was; NaN becomes null where whole numbers are kept.
+    """`column` as `target`, every value what it was; the very `column` where there is nothing to do.
 
-    Times finer than a microsecond are cut to it: nothing here tells them apart.
+    NaN is how pandas writes a number that is missing, and becomes null. Times finer than a microsecond are cut to it:
+    nothing here tells them apart.
 
     Raises:
         MisfitError: the column is of another kind, or some of its values do not fit.
@@ -124,7 +125,7 @@ def fit(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     import pyarrow as pa
 
     if column.type.equals(target):
-        return column
+        return _without_nan(column)
     if pa.types.is_dictionary(column.type):
         return fit(column.cast(column.type.value_type), target)
     if pa.types.is_null(column.type):
@@ -175,8 +176,7 @@ def _to_integer(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray
     if not _numeric(kind):
         raise _another(column, target)
     if pa.types.is_floating(kind):
-        values = column.cast(pa.float64())
-        values = pc.if_else(pc.is_nan(values), pa.scalar(None, pa.float64()), values)
+        values = _without_nan(column.cast(pa.float64()))
         bits = _EXACT[kind.bit_width]
         broken = pc.not_equal(values, pc.floor(values))
         beyond = pc.greater(pc.abs(values), float(2**bits))
@@ -190,6 +190,16 @@ def _to_integer(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray
     elif pa.types.is_boolean(kind):
         column = column.cast(pa.int8())
     return _within(column, target)
+
+
+def _without_nan(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pa.types.is_floating(column.type):
+        return column
+    nan = pc.is_nan(column)
+    return pc.if_else(nan, pa.scalar(None, column.type), column) if pc.any(nan).as_py() else column
 
 
 def _rescaled(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
@@ -232,7 +242,7 @@ def _to_number(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     if not _numeric(kind):
         raise _another(column, target)
     if pa.types.is_floating(kind):
-        return column.cast(target)
+        return _without_nan(column.cast(target))
     if pa.types.is_boolean(kind):
         column = column.cast(pa.int8())
     if pa.types.is_decimal(kind):
@@ -266,7 +276,7 @@ def _to_decimal(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray
             f"{shorten(str(column.type))} does not fit {target}: more digits than there is room for", by_kind=False
         ) from None
     if pa.types.is_floating(column.type):
-        bad = pc.not_equal(_nearest(values), column.cast(pa.float64()))
+        bad = pc.not_equal(_nearest(values), _without_nan(column.cast(pa.float64())))
         if pc.any(bad).as_py():
             raise _bad(column, target, bad)
     return values

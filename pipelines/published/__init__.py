@@ -1,0 +1,1 @@
+"""What MLflow is given of a model: a pyfunc of code and files that scores raw features without Evergreen."""
