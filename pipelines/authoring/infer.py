@@ -207,11 +207,8 @@ def _regression(column: pa.ChunkedArray, name: str, note: str) -> Target:
     known = values[~np.isnan(values)]
     largest = float(np.abs(known).max())
     if largest > LARGEST_LABEL:
-        raise _refuse(
-            name,
-            f"{largest:g} is larger than {LARGEST_LABEL:g}",
-            "take a larger unit, as millions, or mend such values",
-        )
+        remedy = "take a larger unit, as millions, or mend such values"
+        raise _refuse(name, f"{largest:g} is larger than {LARGEST_LABEL:g}", remedy)
     if largest * len(known) > _LARGEST_SUM:
         raise _refuse(
             name, f"numbers as large as {largest:g} cannot be summed exactly", "take a larger unit, as millions"
