@@ -36,6 +36,8 @@ LOADER = "mlflow.pyfunc.loaders.code_model"
 # Where MLflow keeps the published files.
 PLACES = {CODE: CODE, TREES: f"artifacts/{TREES}", SCORING: f"artifacts/{SCORING}"}
 PARAM_LIMIT = 500
+# Of an MLmodel: with thousands of inputs it has some hundred kilobytes.
+MLMODEL_BYTES, MLMODEL_LEVELS = 4 << 20, 12
 # MLflow reads these when it is imported: no telemetry, no search for a Git binary, one quick retry instead of minutes.
 _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -341,18 +343,33 @@ def _made(wanted: Publication, prove: bool) -> Iterator[Published]:
 
 
 def _runs_these(file: Path) -> bool:
-    """Whether the MLmodel in `file` has MLflow run the published code on the published files."""
+    """Whether the MLmodel in `file`, which anybody may have written, has MLflow run the published code and files."""
     import yaml
 
     try:
-        flavors = plain_yaml.load(file.read_bytes())["flavors"]
+        raw = file.read_bytes()
+        if len(raw) > MLMODEL_BYTES or not _is_shallow(raw):
+            return False
+        flavors = plain_yaml.load(raw)["flavors"]
         said = flavors["python_function"]
         named = {name: item["path"] for name, item in said["artifacts"].items()}
-        code = str(said["model_code_path"]).rpartition("/")[2]
-    except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError, RecursionError):
+        code = said["model_code_path"].rpartition("/")[2]
+    except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError):
         return False
     wanted = {"model": PLACES[TREES], "scoring": PLACES[SCORING]}
     return list(flavors) == ["python_function"] and (said["loader_module"], code, named) == (LOADER, CODE, wanted)
+
+
+def _is_shallow(raw: bytes) -> bool:
+    """Whether the YAML in `raw` has no aliases, and no more levels than MLflow writes: found before any is built."""
+    import yaml
+
+    depth = 0
+    for event in yaml.parse(raw, Loader=plain_yaml.LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MLMODEL_LEVELS or isinstance(event, yaml.AliasEvent):
+            return False
+    return True
 
 
 def _version_of(client: MlflowClient, model: str, tag: str) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from pipelines.release.answers import GATES, METRICS
 from pipelines.release.seen import Seen
 from pipelines.runs.record import thresholds_of
 from pipelines.stages.context import Progress
+from pipelines.storage.files import read_json
 from pipelines.storage.model_file import Signature
 
 FILES = {
@@ -50,16 +50,18 @@ def of_run(settings: Settings, ledger: Ledger, run: str, folder: Path) -> Public
     tag = f"runs/{run}"
     fetch_files(settings, ledger, tag, {path: folder / name for path, name in FILES.items()})
     signature = Signature.read(folder / "signature.json")
-    judged = json.loads((folder / "gates.json").read_bytes()).get("model_sha256")
-    if signature.model_sha256 != judged:
+    gates, metrics = (read_json(folder / name) for name in ("gates.json", "metrics.json"))
+    if not isinstance(gates, dict) or not isinstance(metrics, dict):
+        raise IntegrityError("its gates or metrics are none", where=tag)
+    if signature.model_sha256 != gates.get("model_sha256"):
         raise IntegrityError("its signature names another model than its gates judged", where=tag)
-    serving = json.loads((folder / "metrics.json").read_bytes()).get("serving") or {}
+    serving = metrics.get("serving")
     params = read_params(folder / "params.yaml")
     return Publication(
         folder / "release.json",
         signature,
         thresholds_of(params.model_dump(mode="json")),
-        str(serving.get("published") or ""),
+        str(serving.get("published") or "") if isinstance(serving, dict) else "",
     )
 
 

@@ -15,13 +15,15 @@ import stories
 from support import TinyModel, write_tiny_model
 
 from pipelines.config.settings import Settings
-from pipelines.ledger.data import load_manifest, load_types
+from pipelines.drift.profile import profile
+from pipelines.ledger.data import Arrival, Partition, load_manifest, load_types, publish
 from pipelines.ledger.git import Ledger
 from pipelines.night.ingest import ingest
 from pipelines.night.report import Fate, IngestReport
 from pipelines.night.take import take
 from pipelines.quality import verdict
 from pipelines.storage.files import sha256_file
+from pipelines.storage.parquet import write_table
 
 Spoil = Callable[[pa.Table], pa.Table]
 
@@ -189,3 +191,65 @@ def test_ingest_of_which_nothing_is_accepted_says_so_and_ends_with_3(tiny_model:
         assert "nothing of orders is accepted" in done.stdout
     done = stories.evergreen(settings, *arguments[:-1], str(tiny_model.day(3)))
     assert done.returncode == 0, done.stdout
+
+
+def accepted_before(settings: Settings, tiny: TinyModel, number: int, data: pa.Table) -> None:
+    """Take a day in as it came, without types beside it: as ingest did once."""
+    ledger = Ledger.open(settings, tiny.name, create=True)
+    path = settings.home / f"before-{number}.parquet"
+    write_table(path, data, durable=False)
+    partition = Partition(
+        table="orders",
+        partition=str(tiny.day(number)),
+        revision=1,
+        path="",
+        sha256=sha256_file(path),
+        md5="",
+        rows=data.num_rows,
+        bytes=path.stat().st_size,
+        source=f"orders/{tiny.day(number)}.parquet",
+        etag="",
+        verdict="accepted",
+        suite="0" * 64,
+    )
+    publish(settings, ledger, [Arrival(partition, path, profile(data))], "as before")
+
+
+POISONS: dict[str, Spoil] = {
+    "whole numbers as doubles": recast("delay", pa.float64()),
+    "doubles as text": recast("distance", pa.string()),
+    "nanoseconds": recast("placed_at", pa.timestamp("ns")),
+    "a dictionary": lambda data: data.set_column(2, "shop", data["shop"].dictionary_encode()),
+    "no values": lambda data: data.set_column(5, "delay", pa.nulls(data.num_rows)),
+    "1e300": spoilt("distance", 1e300, pa.float64()),
+}
+
+
+@pytest.mark.parametrize("poison", POISONS)
+@pytest.mark.parametrize("anew", [True, False])
+def test_ingest_a_day_that_was_poisoned_before_heals(
+    tiny_model: TinyModel, settings: Settings, poison: str, anew: bool
+) -> None:
+    """By other bytes, or where its values fit, by the same: they are judged anew and brought to the others' types."""
+    (tiny_model.folder / "expectations.yaml").write_text("{}\n")
+    odd = POISONS[poison](tiny_model.read("orders", tiny_model.day(2)))
+    for number in range(5):
+        data = odd if number == 2 else tiny_model.read("orders", tiny_model.day(number))
+        accepted_before(settings, tiny_model, number, data)
+    if not anew:
+        tiny_model.write(odd, "orders", tiny_model.day(2))
+    ingest(settings, tiny_model.name, tiny_model.first, tiny_model.day(4), lambda _: None)
+    ledger = Ledger.open(settings, tiny_model.name)
+    kept = load_manifest(ledger).latest("orders", str(tiny_model.day(2)))
+    assert kept is not None
+    if not anew and poison in ("doubles as text", "1e300", "no values"):
+        assert kept.verdict == "quarantined"
+        return
+    assert (kept.verdict, kept.revision) == ("accepted", 2)
+    store = Path(settings.dvc_remote) / "files" / "md5"
+    schemas = {
+        str(pq.read_schema(store / item.md5[:2] / item.md5[2:]).remove_metadata())
+        for number in range(5)
+        if (item := load_manifest(ledger).accepted("orders", str(tiny_model.day(number))))
+    }
+    assert len(schemas) == 1

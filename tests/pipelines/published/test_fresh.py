@@ -7,8 +7,14 @@ import sys
 import numpy as np
 import pytest
 
+from pipelines.config.settings import PROJECT
 from pipelines.errors import Crashed, PassingFault
-from pipelines.published import fresh
+from pipelines.ledger.code import closure
+from pipelines.published import build, fresh
+
+
+def test_the_evaluate_stage_is_another_where_what_is_published_changes():
+    assert {fresh.MODULE, build.MODULE} <= closure(PROJECT, "pipelines.stages.evaluate")
 
 
 def test_a_process_that_hangs_is_told(monkeypatch, tmp_path):

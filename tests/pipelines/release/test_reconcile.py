@@ -120,6 +120,8 @@ def test_files_that_are_not_the_champions_are_put_back(story, registry, files, n
         ("artifacts/model.json", "artifacts/other.json"),
         ("/model.py", "/other.py"),
         ("flavors:", "flavors: ["),
+        ("flavors:", f"deep: {'[' * 5000}{']' * 5000}\nflavors:"),
+        ("flavors:", "a: &a [x]\nb: [*a, *a]\nflavors:"),
         ("python_function:", "xgboost: {}\n  python_function:"),
     ],
 )
