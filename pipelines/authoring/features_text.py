@@ -64,7 +64,7 @@ def features_text(draft: Draft) -> str:
     calendar = _calendar(draft)
     helpers = ["add_calendar", "attach", "finish", *([] if draft.plan.small else ["trailing_count"])]
     helpers += ["trailing_mean" if draft.target.task is Task.REGRESSION else "trailing_rate"]
-    helpers += ["day_number"] if _named(draft, Use.SINCE) or _named(draft, Use.MOMENT) else []
+    helpers += ["day_number"] if _uses(draft, Use.SINCE, Use.MOMENT) else []
     helpers += ["local_time"] if _reads_clock(draft) else []
     history, constants, names = _history(draft)
     return _TEXT.format(
@@ -101,7 +101,11 @@ _LISTS = {
 
 
 def _named(draft: Draft, use: Use) -> list[str]:
-    return [column.name for column in draft.features if column.use is use]
+    return [column.name for column in draft.features if column.use is use and column.name not in draft.renamed]
+
+
+def _uses(draft: Draft, *uses: Use) -> bool:
+    return any(column.use in uses for column in draft.features)
 
 
 def _lists(draft: Draft) -> list[str]:
@@ -232,6 +236,7 @@ def _casts(draft: Draft) -> list[str]:
     if _named(draft, Use.MOMENT):
         since = 'day_number(rows.event_date) - day_number(local_time(rows[name], ZONE).cast("date"))'
         lines.append(f'        **{{f"days_since_{{name}}": {since} for name in MOMENTS}},')
+    lines += [f"        {quoted(new)}: {_single(draft, old)}," for old, new in draft.renamed.items()]
     hour = _hour(draft)
     if hour:
         moment = f"rows[{quoted(draft.events.time)}]"
@@ -240,9 +245,20 @@ def _casts(draft: Draft) -> list[str]:
     return lines
 
 
+def _single(draft: Draft, name: str) -> str:
+    """The expression of a feature that has another name than its column."""
+    use = next(column.use for column in draft.columns if column.name == name)
+    value = f"rows[{quoted(name)}]"
+    if use in (Use.SINCE, Use.MOMENT):
+        moment = f"local_time({value}, ZONE)" if use is Use.MOMENT else value
+        return f'day_number(rows.event_date) - day_number({moment}.cast("date"))'
+    cast = {Use.NUMBER: "float32", Use.FLAG: "int8", Use.CODE: "string"}.get(use)
+    return f'{value}.cast("{cast}")' if cast else value
+
+
 def _reads_clock(draft: Draft) -> bool:
     """Whether the features need to know what the clocks of a zone show."""
-    return draft.events.zone != "UTC" and bool(_hour(draft) or _named(draft, Use.MOMENT))
+    return draft.events.zone != "UTC" and bool(_hour(draft) or _uses(draft, Use.MOMENT))
 
 
 def _hour(draft: Draft) -> str:

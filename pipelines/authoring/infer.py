@@ -198,7 +198,7 @@ def _regression(column: pa.ChunkedArray, name: str, note: str) -> Target:
     import numpy as np
     import pyarrow as pa
 
-    from pipelines.quality.values import MAX_FLOAT
+    from pipelines.engines.labels import LARGEST_LABEL
 
     if _textual(column):
         raise _refuse(name, "text is no number", "store numbers as numbers")
@@ -206,8 +206,9 @@ def _regression(column: pa.ChunkedArray, name: str, note: str) -> Target:
     values = _array((column.cast(pa.int8()) if flag else column).cast(pa.float64()))
     known = values[~np.isnan(values)]
     largest = float(np.abs(known).max())
-    if largest > MAX_FLOAT:
-        raise _refuse(name, f"{largest:g} is larger than a 32-bit float can be", "scale it, or mend such values")
+    if largest > LARGEST_LABEL:
+        remedy = "take a larger unit, as millions, or mend such values"
+        raise _refuse(name, f"{largest:g} is larger than {LARGEST_LABEL:g}", remedy)
     if largest * len(known) > _LARGEST_SUM:
         raise _refuse(
             name, f"numbers as large as {largest:g} cannot be summed exactly", "take a larger unit, as millions"

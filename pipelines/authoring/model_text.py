@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -10,9 +11,11 @@ from pipelines.authoring.infer import Target
 from pipelines.authoring.plan import Plan, spread
 from pipelines.authoring.source import Events
 from pipelines.authoring.words import flat_text, flow
-from pipelines.config.gates import LARGEST
 from pipelines.config.model import Task
+from pipelines.config.strict import LARGEST
+from pipelines.engines.sources import folded
 
+_ODD = re.compile(r"[\[\]<]")
 MAX_SLICES, MAX_SLICE_VALUES = 3, 12
 
 
@@ -46,6 +49,17 @@ class Draft:
         """The names of the categories, those that say most about the label first."""
         named = [column.name for column in self.columns if column.use in (Use.CATEGORY, Use.CODE)]
         return tuple(sorted(named, key=lambda name: -self.strengths.get(name, 0.0)))
+
+    @property
+    def renamed(self) -> dict[str, str]:
+        """The features that cannot have their column's name, by column: XGBoost takes no `[`, `]` and `<`."""
+        taken = {folded(column.name) for column in self.columns}
+        found: dict[str, str] = {}
+        for name in (column.name for column in self.features if _ODD.search(column.name)):
+            stem = _ODD.sub("_", name)
+            found[name] = next(n for n in (stem, *(f"{stem}_{i}" for i in range(2, 3000))) if folded(n) not in taken)
+            taken.add(folded(found[name]))
+        return found
 
     @property
     def left_out(self) -> tuple[Column, ...]:
@@ -206,7 +220,8 @@ def _booster(small: bool) -> dict[str, float]:
 
 def _slices(draft: Draft) -> list[str]:
     distinct = {column.name: column.distinct for column in draft.columns}
-    return [name for name in draft.categories if distinct[name] <= MAX_SLICE_VALUES][:MAX_SLICES]
+    named = [name for name in draft.categories if distinct[name] <= MAX_SLICE_VALUES][:MAX_SLICES]
+    return [draft.renamed.get(name, name) for name in named]
 
 
 def _gates(target: Target, plan: Plan) -> dict[str, str]:

@@ -50,11 +50,10 @@ def _kept(name: str, column: pa.ChunkedArray, notes: list[str]) -> pa.ChunkedArr
 
     if pa.types.is_decimal(column.type):
         return _from_decimal(name, column, notes)
+    if pa.types.is_floating(column.type):
+        return _whole(_without_nan(column.cast(pa.float64()), name, notes), name, notes)
     kind = kinds.wide(column.type)
     column = column if kind is None else _fit(name, column, kind)
-    if pa.types.is_floating(column.type):
-        column = _without_nan(column, name, notes)
-        return _whole(column, name, notes)
     if pa.types.is_uint64(column.type):
         return _fitting(column, pa.int64()) or column
     return column

@@ -100,6 +100,7 @@ def _tried(draft: Draft, texts: dict[str, str], say: Say) -> tuple[Trial, list[t
         model = load_model(folder)
         suite = Suite.load(folder, model)
         chosen = _chosen(draft.events.days)
+        say(f"judging {len(chosen):,} days as an ingest will")
         parts = ((day, draft.events.data.slice(start, rows)) for day, start, rows in chosen)
         reasons = dict(judged(suite, model, model.events, parts, len(chosen), say))
     bad = {day: found[0] for day, found in reasons.items() if found} | dict(miscounted(draft.events.days, model))
@@ -121,17 +122,17 @@ def judged(
     bounds = model.validation.model_copy(update={"row_count_low": 0.0, "row_count_high": 1e12})
     lenient = model.model_copy(update={"validation": bounds})
     days: list[date] = []
-    told = time.monotonic()
 
     def noted() -> Iterator[tuple[date | None, pa.Table]]:
+        told = time.monotonic()
         for day, data in parts:
+            if time.monotonic() - told > _PROGRESS_SECONDS:
+                told = time.monotonic()
+                say(f"judged {len(days):,} of {total:,} days")
             days.append(day or date.min)
             yield day, data
 
     for number, verdict in enumerate(judge_many(suite, table, noted(), lenient, types=types)):
-        if time.monotonic() - told > _PROGRESS_SECONDS:
-            told = time.monotonic()
-            say(f"judging day {number:,} of {total:,}")
         yield days[number], verdict.reasons
 
 
