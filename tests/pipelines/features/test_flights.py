@@ -25,9 +25,9 @@ def subject(tmp_path_factory) -> Subject:
     window = model.window.model_copy(update={"train_days": 20, "test_days": 7, "validation_days": 5})
     schedule = model.schedule.model_copy(update={"end": AS_OF})
     model = model.model_copy(update={"window": window, "schedule": schedule})
-    where, files = newest_files(configuration.load({"EVERGREEN_HOME": str(root)}), "flights", model, root / "copies")
+    where, files, _ = newest_files(configuration.load({"EVERGREEN_HOME": str(root)}), "flights", model, root / "copies")
     assert where == "lake"
-    return Subject(FOLDER, RunParams.of("flights", model, AS_OF), files, root / "scratch")
+    return Subject(FOLDER, RunParams.of("flights", model, AS_OF), files, root / "scratch", model)
 
 
 @pytest.mark.parametrize("title", proofs.ALL)

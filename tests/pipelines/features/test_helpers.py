@@ -7,7 +7,18 @@ import ibis
 import pytest
 
 from pipelines.authoring.proofs import compile_for_spark
-from pipelines.features import add_calendar, attach, bucket, daily_count, day_number, finish, lookup, trailing_rate
+from pipelines.engines.local import connect
+from pipelines.features import (
+    add_calendar,
+    attach,
+    bucket,
+    daily_count,
+    day_number,
+    finish,
+    local_time,
+    lookup,
+    trailing_rate,
+)
 
 EVENTS = ibis.table({"row_id": "int64", "event_date": "date", "shop": "string", "hour": "int32"}, name="events")
 
@@ -74,3 +85,25 @@ def test_everything_compiles_for_spark():
     text = compile_for_spark(finish(rows, ["rate_shop_7d", "day_of_week"]))
     assert "RANGE BETWEEN 6 PRECEDING AND CURRENT ROW" in text
     assert "ASOF" not in text.upper()
+
+
+@pytest.mark.parametrize(
+    ("zone", "shown"),
+    [
+        ("America/New_York", "2024-03-10 03:30:00"),
+        ("Asia/Kolkata", "2024-03-10 13:00:00"),
+        ("UTC", "2024-03-10 07:30:00"),
+    ],
+)
+def test_local_time_is_what_the_clocks_show(tmp_path, zone, shown):
+    table = ibis.table({"at": "timestamp"}, name="moments")
+    query = table.select(shown=local_time(table.at, zone))
+    with connect(tmp_path / "scratch") as connection:
+        connection.execute("CREATE TABLE moments AS SELECT TIMESTAMP '2024-03-10 07:30:00' AS at")
+        assert str(connection.sql(str(ibis.to_sql(query, dialect="duckdb"))).fetchall()[0][0]) == shown
+    assert "FROM_UTC_TIMESTAMP" in compile_for_spark(query)
+
+
+def test_attach_never_replaces_a_column_of_the_table():
+    with pytest.raises(ValueError, match="_day"):
+        attach(EVENTS.mutate(_day=1), [])
