@@ -21,8 +21,10 @@ from pipelines.engines.sources import folded
 MAX_BYTES = 1 << 20
 # In `features.py` these are the framework's own: a column of the source that is so called is not shown.
 FRAMEWORK = frozenset({"row_id", "event_date", "label", "known_at"})
-# Ways to a column without its name: of Ibis's tables, and Python's own.
-_ALL = frozenset({"columns", "schema", "selectors", "across", "getattr", "pivot_longer", "unpack", "info"})
+# Ways to a column without its name: of Ibis's tables, and of Python itself.
+_ALL_OF = frozenset({"columns", "schema", "selectors", "across", "pivot_longer", "unpack", "info"})
+_ANY_NAME = frozenset({"getattr", "selectors", "eval", "exec"})
+_PUT_TOGETHER = frozenset({"format", "join", "replace"})
 _SELECT = frozenset({"select", "finish"})
 
 
@@ -68,11 +70,13 @@ def in_features(path: Path) -> Mentions:
         return EVERYTHING
     found, patterns = set[str](), dict[str, None]()
     for node in ast.walk(tree):
+        if _goes_through(node):
+            return EVERYTHING
         found |= _names(node)
         pattern = _pattern(node)
         if pattern is not None:
             patterns[pattern] = None
-    if found & _ALL or any(not pattern.replace(".*", "") for pattern in patterns) or not _selects(tree):
+    if any(not pattern.replace(".*", "") for pattern in patterns) or not _selects(tree):
         return EVERYTHING
     return Mentions(Mentions.of(found).names, tuple(patterns))
 
@@ -88,6 +92,16 @@ def of_table(model: Model, table: str, ruled: Iterable[str], features: Mentions)
     own = [*config.key, *([config.time] if config.time else []), *config.after_event]
     found = replace(features, names=features.names - FRAMEWORK) | Mentions.of([*own, *ruled])
     return found | in_label(model.label.expression) if table == model.events else found
+
+
+def _goes_through(node: ast.AST) -> bool:
+    """Whether columns are reached here by no name that could be read."""
+    if isinstance(node, ast.Attribute):
+        return node.attr in _ALL_OF or (node.attr in _PUT_TOGETHER and _text(node.value) is not None)
+    if isinstance(node, ast.BinOp):
+        return isinstance(node.op, ast.Mod) and _text(node.left) is not None
+    names = {node.id} if isinstance(node, ast.Name) else {node.name} if isinstance(node, ast.alias) else set[str]()
+    return bool({name.rpartition(".")[2] for name in names} & _ANY_NAME)
 
 
 def _selects(tree: ast.Module) -> bool:

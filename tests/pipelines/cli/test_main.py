@@ -53,7 +53,7 @@ def test_every_command_has_help(settings: Settings, command: str) -> None:
         (("run", "flіghts"), "is not a legal model name"),  # a Cyrillic letter that looks like an i
         (("run", "nosuch"), "there is no model 'nosuch'"),
         (("run", "tiny", "--as-of", "yesterday"), "'yesterday' is not a day"),
-        (("run", "tiny", "--as-of", "1970-01-01"), "out of range"),
+        (("run", "tiny", "--as-of", "1800-01-01"), "out of range"),
         (("run", "tiny", "--train-days", "99999999999999999999"), "train_days"),
         (("run", "tiny", "--train-days", "-1"), "train_days"),
         (("stage", "train", "--model", "tiny", "--run", "../../x"), "is not a run id"),
