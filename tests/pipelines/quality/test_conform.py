@@ -1,0 +1,48 @@
+"""Columns that come in other letters than so far, or not at all."""
+
+import pyarrow as pa
+
+from pipelines.engines.mentions import Mentions
+from pipelines.quality.conform import conform, voted_types
+from pipelines.quality.verdict import conformed, judge_many
+
+from .conftest import DAY
+
+SOFAR = {"id": pa.int64(), "code": pa.int64()}
+
+
+def said(table: pa.Table, named: Mentions) -> list[tuple[str, str]]:
+    return [(finding.severity, finding.sentence) for finding in conform(table, {}, SOFAR, named).findings]
+
+
+def test_a_column_in_other_letters_is_refused_where_the_model_names_it():
+    table = pa.table({"id": [1], "CODE": [2.0]})
+    assert said(table, Mentions.of(["id", "code"])) == [
+        ("critical", "CODE: has been 'code' so far, and SQL takes them for one; rename it")
+    ]
+    assert said(table, Mentions.of(["id"])) == []
+
+
+def test_a_column_that_was_lost_is_told():
+    table = pa.table({"id": [1]})
+    assert said(table, Mentions.of(["id", "code"])) == [
+        ("warning", "code: is not there, though the model names it; every value counts as null")
+    ]
+    assert said(table, Mentions.of(["id"])) == []
+
+
+def test_of_names_in_other_letters_the_commoner_counts():
+    files = [pa.schema({"code": pa.int64()})] * 2 + [pa.schema({"CODE": pa.float64()})]
+    assert voted_types(files) == {"code": pa.int64()}
+    assert voted_types(reversed(files)) == {"code": pa.int64()}
+
+
+def test_a_column_that_fits_is_no_reason_where_another_does_not(suite_of, model, trips):
+    suite = suite_of(
+        model,
+        "{expect: ExpectColumnValuesToBeOfType, severity: critical, with: {column: km, type_: float64}}",
+        "{expect: ExpectColumnValuesToBeOfType, severity: critical, with: {column: late, type_: int64}}",
+    )
+    table = trips(km=pa.array([1] * 10, pa.decimal128(5, 0)), late=[0.5] * 10)
+    (verdict,) = judge_many(suite, "trips", [(DAY, conformed(suite, "trips", table, {}))], model)
+    assert verdict.reasons == ("late: 10 of 10 values do not fit int64, such as 0.5",)
