@@ -116,7 +116,8 @@ def from_text(text: str) -> pa.DataType | None:
 def fit(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     """`column` as `target`, every value what it was; the very `column` where there is nothing to do.
 
-    NaN is how pandas writes a number that is missing, and becomes null. Times finer than a microsecond are cut to it:
+    NaN is how pandas writes a number that is missing, and becomes null. A column without a value is of any kind: where
+    all texts are missing pandas writes doubles. Times finer than a microsecond are cut to it:
     nothing here tells them apart.
 
     Raises:
@@ -128,7 +129,7 @@ def fit(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
         return _without_nan(column)
     if pa.types.is_dictionary(column.type):
         return fit(column.cast(column.type.value_type), target)
-    if pa.types.is_null(column.type):
+    if not _any_value(column):
         return pa.chunked_array([pa.nulls(len(column), target)])
     for test, convert in (
         (pa.types.is_integer, _to_integer),
@@ -142,6 +143,15 @@ def fit(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
         if test(target):
             return convert(column, target)
     return _plainly(column, target)
+
+
+def _any_value(column: pa.ChunkedArray) -> bool:
+    """Whether some value is neither null nor NaN."""
+    import pyarrow as pa
+
+    return column.null_count < len(column) and (
+        not pa.types.is_floating(column.type) or _without_nan(column).null_count < len(column)
+    )
 
 
 def _another(column: pa.ChunkedArray, target: pa.DataType) -> MisfitError:

@@ -1,7 +1,9 @@
 """Columns that come in other letters than so far, or not at all."""
 
 import pyarrow as pa
+import pytest
 
+from pipelines.engines import kinds
 from pipelines.engines.mentions import Mentions
 from pipelines.quality.conform import conform, voted_types
 from pipelines.quality.verdict import conformed, judge_many
@@ -46,3 +48,25 @@ def test_a_column_that_fits_is_no_reason_where_another_does_not(suite_of, model,
     table = trips(km=pa.array([1] * 10, pa.decimal128(5, 0)), late=[0.5] * 10)
     (verdict,) = judge_many(suite, "trips", [(DAY, conformed(suite, "trips", table, {}))], model)
     assert verdict.reasons == ("late: 10 of 10 values do not fit int64, such as 0.5",)
+
+
+@pytest.mark.parametrize("target", [pa.string(), pa.bool_(), pa.int64(), pa.float64(), pa.timestamp("us"), pa.date32()])
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.chunked_array([[float("nan")], [None]], pa.float64()),
+        pa.chunked_array([[None] * 2], pa.string()),
+        pa.chunked_array([[None] * 2], pa.timestamp("ns")),
+        pa.chunked_array([[None] * 2], pa.dictionary(pa.int8(), pa.string())),
+    ],
+    ids=lambda column: str(column.type),
+)
+def test_a_column_without_a_value_is_of_any_kind(column, target):
+    """So pandas writes the newest day, whose labels are missing: texts become doubles that are NaN."""
+    found = kinds.fit(column, target)
+    assert (found.type, found.null_count, len(found)) == (target, 2, 2)
+
+
+def test_one_value_makes_a_kind():
+    with pytest.raises(kinds.MisfitError, match="type float64 instead of string"):
+        kinds.fit(pa.chunked_array([[float("nan"), 1.0]]), pa.string())
