@@ -257,7 +257,7 @@ def _to_number(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
         column = column.cast(pa.int8())
     if pa.types.is_decimal(kind):
         values = _nearest(column)
-        bad = pc.not_equal(values.cast(kind, safe=False), column)
+        bad = pc.not_equal(*_digits(values, column))
     else:
         values = column.cast(pa.float64(), safe=False)
         bad = pc.greater(pc.abs(values), float(2**53))
@@ -271,6 +271,20 @@ def _nearest(column: pa.ChunkedArray) -> pa.ChunkedArray:
     import pyarrow as pa
 
     return column.cast(pa.string()).cast(pa.float64())
+
+
+def _digits(values: pa.ChunkedArray, column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+    """Doubles and the decimals they came of, to be compared by the digits that a person reads.
+
+    A double's own digits, of which there are fifty, are never those of a decimal of 18 places.
+    """
+    import pyarrow as pa
+
+    widest = pa.decimal256(76, max(column.type.scale, 0))
+    try:
+        return values.cast(pa.string()).cast(widest), column.cast(widest)
+    except pa.ArrowInvalid:
+        raise MisfitError(f"{shorten(str(column.type))} does not fit float64, digits would be lost", False) from None
 
 
 def _to_decimal(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:

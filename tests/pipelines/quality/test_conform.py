@@ -1,5 +1,7 @@
 """Columns that come in other letters than so far, or not at all."""
 
+from decimal import Decimal
+
 import pyarrow as pa
 import pytest
 
@@ -70,3 +72,21 @@ def test_a_column_without_a_value_is_of_any_kind(column, target):
 def test_one_value_makes_a_kind():
     with pytest.raises(kinds.MisfitError, match="type float64 instead of string"):
         kinds.fit(pa.chunked_array([[float("nan"), 1.0]]), pa.string())
+
+
+@pytest.mark.parametrize(("text", "fits"), [("0.123456", True), ("-19.99", True), ("0.333333333333333333", False)])
+@pytest.mark.parametrize("kind", [pa.decimal128(38, 18), pa.decimal256(76, 40)])
+def test_decimals_of_many_places_fit_by_their_digits(kind, text, fits):
+    """Spark writes decimals of 18 places, whatever the numbers are."""
+    column = pa.chunked_array([pa.array([Decimal(text), None], kind)])
+    if fits:
+        assert kinds.fit(column, pa.float64()).to_pylist() == [float(text), None]
+    else:
+        with pytest.raises(kinds.MisfitError, match="digits would be lost"):
+            kinds.fit(column, pa.float64())
+
+
+def test_decimals_beyond_all_doubles_do_not_fit():
+    column = pa.chunked_array([pa.array([Decimal("9" * 76)], pa.decimal256(76, 0))])
+    with pytest.raises(kinds.MisfitError, match="digits would be lost"):
+        kinds.fit(column, pa.float64())
