@@ -67,9 +67,9 @@ def infer(column: pa.ChunkedArray, name: str, task: Task | None = None) -> Targe
         _require_two(name, counts)
         return _binary(column, name, counts)
     if chosen is Task.REGRESSION:
-        return _regression(column, name, "" if task else _other_task(column, counts))
+        return _regression(column, name, "" if task else _other_task(column, counts, chosen))
     _require_classes(column, name, counts)
-    return _multiclass(column, name, counts, "" if task else _other_task(column, counts))
+    return _multiclass(column, name, counts, "" if task else _other_task(column, counts, chosen))
 
 
 def _likely(column: pa.ChunkedArray, name: str, counts: Sequence[tuple[Any, int]]) -> Task:
@@ -88,11 +88,11 @@ def _likely(column: pa.ChunkedArray, name: str, counts: Sequence[tuple[Any, int]
     )
 
 
-def _other_task(column: pa.ChunkedArray, counts: Sequence[tuple[Any, int]]) -> str:
-    """What else the label may be, where its values do not decide it."""
+def _other_task(column: pa.ChunkedArray, counts: Sequence[tuple[Any, int]], chosen: Task) -> str:
+    """What else than `chosen` the label may be, where its values do not decide it."""
     if _textual(column) or not _whole(counts) or len(counts) > MAX_CLASSES:
         return ""
-    if len(counts) <= _NUMBERED_CLASSES:
+    if chosen is Task.MULTICLASS:
         return "its whole numbers are taken for names of classes; if it counts or measures, say --task regression"
     return "it is taken for a count or a measure; if its whole numbers are names of classes, say --task multiclass"
 

@@ -271,7 +271,7 @@ def _refuse_far(numbers: Any, time: str) -> None:
     if not len(far):
         return
     ordinal = _EPOCH + int(far[0])
-    shown = date.fromordinal(ordinal).isoformat() if 0 < ordinal < 3_000_000 else f"day {int(far[0])}"
+    shown = date.fromordinal(ordinal).isoformat() if 0 < ordinal <= date.max.toordinal() else f"day {int(far[0])}"
     raise DataError(
         f"column {shorten(time)} holds {shown}, outside {EARLIEST} to {LATEST}, in {len(far):,} rows",
         where="--from",

@@ -116,7 +116,8 @@ def from_text(text: str) -> pa.DataType | None:
 def fit(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     """`column` as `target`, every value what it was; the very `column` where there is nothing to do.
 
-    NaN is how pandas writes a number that is missing, and becomes null. Times finer than a microsecond are cut to it:
+    NaN is how pandas writes a number that is missing, and becomes null. A column without a value is of any kind: where
+    all texts are missing pandas writes doubles. Times finer than a microsecond are cut to it:
     nothing here tells them apart.
 
     Raises:
@@ -128,7 +129,7 @@ def fit(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
         return _without_nan(column)
     if pa.types.is_dictionary(column.type):
         return fit(column.cast(column.type.value_type), target)
-    if pa.types.is_null(column.type):
+    if not _any_value(column):
         return pa.chunked_array([pa.nulls(len(column), target)])
     for test, convert in (
         (pa.types.is_integer, _to_integer),
@@ -142,6 +143,15 @@ def fit(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
         if test(target):
             return convert(column, target)
     return _plainly(column, target)
+
+
+def _any_value(column: pa.ChunkedArray) -> bool:
+    """Whether some value is neither null nor NaN."""
+    import pyarrow as pa
+
+    return column.null_count < len(column) and (
+        not pa.types.is_floating(column.type) or _without_nan(column).null_count < len(column)
+    )
 
 
 def _another(column: pa.ChunkedArray, target: pa.DataType) -> MisfitError:
@@ -247,7 +257,7 @@ def _to_number(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
         column = column.cast(pa.int8())
     if pa.types.is_decimal(kind):
         values = _nearest(column)
-        bad = pc.not_equal(values.cast(kind, safe=False), column)
+        bad = pc.not_equal(*_digits(values, column))
     else:
         values = column.cast(pa.float64(), safe=False)
         bad = pc.greater(pc.abs(values), float(2**53))
@@ -261,6 +271,20 @@ def _nearest(column: pa.ChunkedArray) -> pa.ChunkedArray:
     import pyarrow as pa
 
     return column.cast(pa.string()).cast(pa.float64())
+
+
+def _digits(values: pa.ChunkedArray, column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+    """Doubles and the decimals they came of, to be compared by the digits that a person reads.
+
+    A double's own digits, of which there are fifty, are never those of a decimal of 18 places.
+    """
+    import pyarrow as pa
+
+    widest = pa.decimal256(76, max(column.type.scale, 0))
+    try:
+        return values.cast(pa.string()).cast(widest), column.cast(widest)
+    except pa.ArrowInvalid:
+        raise MisfitError(f"{shorten(str(column.type))} does not fit float64, digits would be lost", False) from None
 
 
 def _to_decimal(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:

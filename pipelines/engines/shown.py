@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pipelines.engines import kinds
 from pipelines.engines.mentions import Mentions
-from pipelines.engines.sources import SourceFile, quoted
+from pipelines.engines.sources import SourceFile, folded, quoted
 from pipelines.errors import DataError, shorten
 
 Types = Mapping[str, str]
@@ -61,12 +61,14 @@ def conflicting(files: Iterable[SourceFile], named: Mentions) -> dict[str, dict[
     import pyarrow.parquet as pq
 
     found: dict[str, dict[str, list[str]]] = {}
+    spelled: dict[str, str] = {}  # names that differ in case alone are one to SQL
     for file in files:
         for item in pq.read_schema(file.path):
             family = kinds.family(kinds.type_name(item.type))
             if item.name in named and family != "null":
                 partition = file.day.isoformat() if file.day else "static"
-                found.setdefault(item.name, {}).setdefault(family, []).append(partition)
+                name = spelled.setdefault(folded(item.name), item.name)
+                found.setdefault(name, {}).setdefault(family, []).append(partition)
     return {name: days for name, days in found.items() if len(days) > 1}
 
 
@@ -87,9 +89,9 @@ def _another(files: Sequence[SourceFile], name: str, wanted: str) -> DataError:
     odd = []
     for file in files:
         schema = pq.read_schema(file.path)
-        if name in schema.names:
-            family = kinds.family(kinds.type_name(schema.field(name).type))
-            if family not in ("null", _family(wanted)):
+        for item in schema:
+            family = kinds.family(kinds.type_name(item.type))
+            if folded(item.name) == folded(name) and family not in ("null", _family(wanted)):
                 odd.append(f"{family} on {file.day or 'static'}")
     return DataError(
         f"column {shorten(name)} was {wanted} in training and is {_first(odd)}",

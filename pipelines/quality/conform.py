@@ -69,7 +69,8 @@ def declared_names(rule: Rule) -> tuple[str, ...]:
 def voted_types(schemas: Iterable[pa.Schema]) -> dict[str, pa.DataType]:
     """Column to the type in which most of these files would be kept: one odd day among many decides nothing.
 
-    Of as many votes, whole numbers count before others. A column that is null throughout has no vote.
+    Of as many votes, whole numbers count before others. A column that is null throughout has no vote. Of names that
+    SQL takes for one, the one that most files have counts.
     """
     import pyarrow as pa
 
@@ -79,9 +80,13 @@ def voted_types(schemas: Iterable[pa.Schema]) -> dict[str, pa.DataType]:
             kind = kinds.wide(item.type)
             if kind is not None and not pa.types.is_null(kind):
                 votes.setdefault(item.name, Counter())[kind] += 1
+    spelled: dict[str, str] = {}
+    for name in sorted(votes, key=lambda name: votes[name].total()):
+        spelled[folded(name)] = name
     return {
         name: max(counts, key=lambda kind: (counts[kind], pa.types.is_integer(kind), str(kind)))
         for name, counts in votes.items()
+        if spelled[folded(name)] == name
     }
 
 
@@ -93,7 +98,10 @@ def conform(data: pa.Table, declared: Types, established: Types, named: Mentions
     """
     import pyarrow as pa
 
-    findings: list[Finding] = list(_clashes(data.column_names, named))
+    findings: list[Finding] = [
+        *_clashes(data.column_names, named),
+        *_unlike_before(data.column_names, declared, established, named),
+    ]
     columns: dict[str, pa.ChunkedArray] = {}
     misfits, explained = set[str](), set[str]()
     came = dict(zip(data.column_names, data.columns, strict=True))
@@ -157,6 +165,22 @@ def _clashes(names: list[str], named: Mentions) -> Iterable[Finding]:
         if len(group) > 1 and any(name in named for name in group):
             listed = " and ".join(shorten(repr(name), 40) for name in group[:3])
             yield critical(f"columns {listed} differ in case alone, and SQL takes them for one; rename one")
+
+
+def _unlike_before(names: list[str], declared: Types, established: Types, named: Mentions) -> Iterable[Finding]:
+    """Columns in other letters than so far, which SQL takes for the same and `features.py` does not, and lost ones."""
+    known = {**established, **declared}
+    came = {folded(name): name for name in names}
+    for name in known:
+        now = came.get(folded(name))
+        if name not in named or now == name:
+            continue
+        if now is None and name not in declared:
+            yield warning(f"{shorten(name)}: is not there, though the model names it; every value counts as null")
+        elif now is not None and now not in known:
+            yield critical(
+                f"{shorten(now)}: has been {shorten(repr(name))} so far, and SQL takes them for one; rename it"
+            )
 
 
 def _left(told: object) -> str:

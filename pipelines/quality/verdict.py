@@ -124,8 +124,7 @@ class _Court:
     def _opened(self, conformed: Conformed, day: date | None) -> _Case:
         config = self.model.tables[self.table]
         case = _Case(conformed.table, list(conformed.findings))
-        # A column that cannot be kept is not missing all the same.
-        schema = conformed.table.schema if conformed.usable else conformed.raw.schema
+        schema = conformed.table.schema if conformed.usable else _whole(conformed)
         case.findings += judge_schema(config, self.rules, schema, conformed.told) or judge_text(conformed.table)
         if case.hopeless:
             return case
@@ -179,6 +178,14 @@ class _Court:
         if not reasons:
             self.history = [*self.history, case.data.num_rows][-HISTORY:]
         return Verdict(not reasons, reasons, sentences(case.findings, "warning"))
+
+
+def _whole(conformed: Conformed) -> pa.Schema:
+    """The columns that came, in the types they are kept in: one that cannot be kept is not missing all the same."""
+    import pyarrow as pa
+
+    kept = conformed.table.schema
+    return pa.schema([kept.field(item.name) if item.name in kept.names else item for item in conformed.raw.schema])
 
 
 def cannot_be_judged(error: Exception) -> Finding:

@@ -108,6 +108,14 @@ def test_large_labels(settings: Settings, tmp_path: Path, size: float, fits: boo
             drafted(settings, data, tmp_path / "data.parquet")
 
 
+def test_few_numbers_of_which_some_are_rare_are_a_count_and_are_said_to_be(settings: Settings, tmp_path: Path) -> None:
+    data = table(y=[9 if n % 300 == 0 else n % 3 for n in range(N)])
+    report, model = drafted(settings, data, tmp_path / "a.parquet")
+    assert model.task is Task.REGRESSION
+    assert "it is taken for a count or a measure" in report.render()
+    assert "taken for names of classes" not in report.render()
+
+
 def test_a_count_is_a_number_and_the_author_may_say_otherwise(settings: Settings, tmp_path: Path) -> None:
     data = table(y=np.random.default_rng(1).poisson(3, N))
     report, model = drafted(settings, data, tmp_path / "a.parquet", name="first")
