@@ -12,6 +12,7 @@ import pytest
 import warm
 from buckets import Buckets, Faults
 from hypothesis import settings as hypothesis_settings
+from hypothesis.internal.conjecture import providers
 from session_hooks import (  # noqa: F401 - found by pytest
     pytest_sessionfinish,
     pytest_terminal_summary,
@@ -33,6 +34,9 @@ gc.set_threshold(50_000)
 hypothesis_settings.register_profile("evergreen", deadline=None, derandomize=True, database=None)
 hypothesis_settings.register_profile("seeds", deadline=None, database=None, print_blob=True, max_examples=500)
 hypothesis_settings.load_profile("evergreen")
+# Hypothesis also draws constants that it finds in those modules of ours that are imported by then: which, hangs on what
+# this process has tested before, and so on how many processes share the tests and how quick they are.
+providers._get_local_constants = providers.Constants
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+import time
 from concurrent.futures import thread as pools
 
 import psutil
@@ -27,12 +29,26 @@ def _end_processes(seconds: float) -> list[str]:
 
 
 def _end_threads(seconds: float) -> list[str]:
-    # Libraries keep pools whose idle threads Python ends when it does.
-    ours = {threading.main_thread(), threading.current_thread(), *pools._threads_queues}
-    going = [thread for thread in threading.enumerate() if thread not in ours and not thread.daemon]
+    ours = {threading.main_thread(), threading.current_thread()}
+    going = [
+        thread for thread in threading.enumerate() if thread not in ours and not thread.daemon and not _idle(thread)
+    ]
     for thread in going:
-        thread.join(seconds / len(going))
-    return [f"thread {thread.name}" for thread in going if thread.is_alive()]
+        _wait(thread, seconds / len(going))
+    return [f"thread {thread.name}" for thread in going if thread.is_alive() and not _idle(thread)]
+
+
+def _wait(thread: threading.Thread, seconds: float) -> None:
+    """Until it ends, or has no more work."""
+    last = time.monotonic() + seconds
+    while thread.is_alive() and not _idle(thread) and time.monotonic() < last:
+        thread.join(0.05)
+
+
+def _idle(thread: threading.Thread) -> bool:
+    """Whether it waits in a pool for work: libraries keep such pools, whose threads Python ends when it does."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    return thread in pools._threads_queues and frame is not None and frame.f_code is pools._worker.__code__
 
 
 def _counts(child: psutil.Process) -> bool:

@@ -17,6 +17,12 @@ def test_that_leaves_a_process_with_a_child():
     open({pids!r}, "w").write(f"{{child.pid}} {{child.stdout.readline().decode()}}")
 def test_that_leaves_a_thread():
     threading.Thread(target=time.sleep, args=(300,), name="forgotten").start()
+def test_that_leaves_a_pool_at_work_and_one_without_work():
+    from concurrent.futures import ThreadPoolExecutor
+    global idle, busy
+    idle, busy = ThreadPoolExecutor(1, "idle"), ThreadPoolExecutor(1, "busy")
+    idle.submit(int).result()
+    busy.submit(time.sleep, 300)
 """
 CONFTEST = """
 import sys
@@ -44,8 +50,10 @@ def alive(pid: str) -> bool:
 def test_a_process_and_a_thread_that_outlive_a_session_are_ended_and_named(tmp_path: Path) -> None:
     done = session(tmp_path, "-n", "0")
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "2 passed" in done.stdout
+    assert "3 passed" in done.stdout
     assert "thread forgotten" in done.stdout
+    assert "thread busy" in done.stdout
+    assert "thread idle" not in done.stdout
     pids = (tmp_path / "pids").read_text().split()
     assert len(pids) == 2
     for pid in pids:
