@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipelines.errors import UnreadableRecord
-from pipelines.ledger import reader, runs
+from pipelines.ledger import broken, reader, runs
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.reader import GATES
 
@@ -15,9 +15,10 @@ __all__ = ["GATES", "judged", "newest", "newest_passed"]
 def judged(ledger: Ledger) -> dict[str, dict[str, Any]]:
     """Run id to its `gates.json` for every finished run, as of the last fetch; empty where it has none.
 
-    Runs that cannot be read are left out: `broken.runs` names them.
+    Runs that cannot be read are left out: `broken.find` names them; and so are those that somebody has set aside.
     """
-    finished = runs.finished(ledger)
+    aside = broken.discarded(ledger)
+    finished = {run: commit for run, commit in runs.finished(ledger).items() if run not in aside}
     found = reader.records(ledger, ((commit, GATES) for commit in finished.values()))
     gates = {run: _gates(found[commit, GATES]) for run, commit in finished.items()}
     return {run: answer for run, answer in gates.items() if answer is not None}
@@ -25,7 +26,7 @@ def judged(ledger: Ledger) -> dict[str, dict[str, Any]]:
 
 def newest_passed(ledger: Ledger, runs_of: list[str]) -> tuple[str, dict[str, Any]] | None:
     """The newest of these finished runs that passed its gates, and its gates; those that cannot be read did not."""
-    for run in sorted(runs_of, reverse=True):
+    for run in sorted(set(runs_of) - broken.discarded(ledger).keys(), reverse=True):
         answer = _gates(reader.record(ledger, f"runs/{run}", GATES))
         if answer and answer.get("passed") is True:
             return run, answer

@@ -213,6 +213,19 @@ def test_it_is_told_once_and_no_more_after_somebody_has_set_it_aside(crowned: St
     assert promote(settings, "tiny", BAD, quiet).exit_code == 4
 
 
+def test_a_run_whose_gates_passed_and_whose_parameters_cannot_be_read_is_ended_too(crowned: Story, bare: Bare) -> None:
+    settings = crowned.settings
+    bare.put(f"refs/tags/runs/{good(crowned)}", {"params.yaml": b"a: &a [x]\nb: *a\n"}, f"refs/tags/runs/{BAD}")
+    before = reconcile(settings, "tiny", quiet, repair=False).findings
+    assert [item for item in before if BAD in item.what]
+    ledger = Ledger.open(settings, "tiny")
+    assert "params.yaml" in broken.discard(ledger, BAD, "forged", "ann")["fault"]
+    ledger.fetch()
+    assert reconcile(settings, "tiny", quiet, repair=False).findings == ()
+    assert challengers.newest(challengers.judged(ledger)) == good(crowned)
+    assert challengers.newest_passed(ledger, [good(crowned), BAD])[0] == good(crowned)  # type: ignore[index]
+
+
 def test_what_an_unreadable_run_names_stays_until_it_is_set_aside(crowned: Story, bare: Bare) -> None:
     settings = crowned.settings
     with (settings.models / "tiny" / "model.yaml").open("a") as model:
