@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.config.params import RunParams
-from pipelines.errors import DataError, ExitCode, IntegrityError
+from pipelines.errors import ConfigError, DataError, ExitCode, IntegrityError
 from pipelines.stages.context import StageContext
 from pipelines.stages.validate import main
 from pipelines.storage.files import read_json, sha256_file, write_json
@@ -248,7 +248,7 @@ def test_a_label_that_looks_outside_the_lake_is_refused(workspace):
         update={"expression": "(SELECT count(*) FROM read_text('/etc/hostname')) > 0"}
     )
     workspace.params = workspace.params.model_copy(update={"label": label})
-    with pytest.raises(Exception, match="disabled by configuration"):
+    with pytest.raises(ConfigError, match="it holds a query of its own, which a label cannot be made of"):
         workspace.run()
 
 
