@@ -176,7 +176,9 @@ def _unlike_before(names: list[str], declared: Types, established: Types, named:
         if name not in named or now == name:
             continue
         if now is None and name not in declared:
-            yield warning(f"{shorten(name)}: is not there, though the model names it; every value counts as null")
+            # Where the model goes through all columns, nobody knows whether it wants this one.
+            told = critical if folded(name) in named.names else warning
+            yield told(f"{shorten(name)}: is not there, though the model names it; every value would count as null")
         elif now is not None and now not in known:
             yield critical(
                 f"{shorten(now)}: has been {shorten(repr(name))} so far, and SQL takes them for one; rename it"

@@ -27,10 +27,10 @@ def test_a_column_in_other_letters_is_refused_where_the_model_names_it():
     assert said(table, Mentions.of(["id"])) == []
 
 
-def test_a_column_that_was_lost_is_told():
+def test_a_column_that_was_lost_is_refused_where_the_model_names_it():
     table = pa.table({"id": [1]})
     assert said(table, Mentions.of(["id", "code"])) == [
-        ("warning", "code: is not there, though the model names it; every value counts as null")
+        ("critical", "code: is not there, though the model names it; every value would count as null")
     ]
     assert said(table, Mentions.of(["id"])) == []
 
