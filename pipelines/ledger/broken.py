@@ -67,7 +67,7 @@ def look(ledger: Ledger, run_id: str, store: Store | None = None) -> str:
             return told
         params(reader.record(ledger, head, "params.yaml"))
         pipeline = Pipeline(ledger, head)
-        for path in ("code.json", "window.json", *((reader.METRICS,) if tagged else ())):
+        for path in ("code.json", "window.json", "model/model.yaml", *((reader.METRICS,) if tagged else ())):
             reader.record(ledger, head, path).fields()
         outs = [out for stage in pipeline.stages for out in pipeline.outs(stage)]
         for out in outs if store else ():

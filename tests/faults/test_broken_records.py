@@ -213,13 +213,16 @@ def test_it_is_told_once_and_no_more_after_somebody_has_set_it_aside(crowned: St
     assert promote(settings, "tiny", BAD, quiet).exit_code == 4
 
 
-def test_a_run_whose_gates_passed_and_whose_parameters_cannot_be_read_is_ended_too(crowned: Story, bare: Bare) -> None:
+@pytest.mark.parametrize("path", ["params.yaml", "model/model.yaml"])
+def test_a_run_whose_gates_passed_and_whose_records_cannot_be_read_is_ended_too(
+    crowned: Story, bare: Bare, path: str
+) -> None:
     settings = crowned.settings
-    bare.put(f"refs/tags/runs/{good(crowned)}", {"params.yaml": b"a: &a [x]\nb: *a\n"}, f"refs/tags/runs/{BAD}")
+    bare.put(f"refs/tags/runs/{good(crowned)}", {path: b"a: &a [x]\nb: *a\n"}, f"refs/tags/runs/{BAD}")
     before = reconcile(settings, "tiny", quiet, repair=False).findings
     assert [item for item in before if BAD in item.what]
     ledger = Ledger.open(settings, "tiny")
-    assert "params.yaml" in broken.discard(ledger, BAD, "forged", "ann")["fault"]
+    assert path in broken.discard(ledger, BAD, "forged", "ann")["fault"]
     ledger.fetch()
     assert reconcile(settings, "tiny", quiet, repair=False).findings == ()
     assert challengers.newest(challengers.judged(ledger)) == good(crowned)
