@@ -7,7 +7,8 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
+from typing import Any
 
 from pipelines.config.load import find_model, load_model
 from pipelines.config.settings import Settings
@@ -63,7 +64,7 @@ class _Reconciling:
 
     def runs(self) -> None:
         """Runs of the ledger that cannot be read: as good as refused, and told until somebody sets them aside."""
-        faults = broken.find(self.ledger)
+        faults = broken.find(self.ledger) | {f"runs/{run}": fault for run, fault in self._unusable.items()}
         if self.repair:
             broken.note(self.ledger, faults)
         for ref, fault in sorted(faults.items()):
@@ -74,7 +75,7 @@ class _Reconciling:
     def versions(self) -> None:
         """What is gone or edited of all that passed, and versions that the ledger knows nothing of."""
         known, runs = self._known(), self.ledger.tags("runs/")
-        gates = challengers.judged(self.ledger)
+        gates = self._judged()
         unread = runs.keys() - {f"runs/{run}" for run in gates}
         reigned = {item.version: item for item in reversed(champions.history(self.ledger)) if item.tag in runs}
         tags = {item.tag for item in known.values()}
@@ -125,7 +126,7 @@ class _Reconciling:
         standing = champions.current(self.ledger)
         wanted = {"champion": standing, "previous": standing.previous if standing else None}
         numbers = {alias: self._number(item) if item else None for alias, item in wanted.items()}
-        challenger = challengers.newest(challengers.judged(self.ledger))
+        challenger = challengers.newest(self._judged())
         if challenger is None or not self._registering(challenger):
             tag = f"runs/{challenger}"
             numbers["challenger"] = self.registry.version_of(self.ledger.model, tag) if challenger else None
@@ -138,6 +139,19 @@ class _Reconciling:
                 self._found("alias", what, partial(seen.drop_alias, self.registry, self.ledger.model, alias))
             else:
                 self._found("alias", what, partial(self._alias, alias, number))
+
+    def _judged(self) -> dict[str, dict[str, Any]]:
+        """The gates of finished runs, by run; not of those that nothing can be made of."""
+        gates = challengers.judged(self.ledger)
+        return {run: answer for run, answer in gates.items() if run not in self._unusable}
+
+    @cached_property
+    def _unusable(self) -> dict[str, str]:
+        """Of the runs that passed and have no version, those of which another record cannot be read, and why."""
+        tags = {item.tag for item in self._known().values()}
+        passed = [run for run, answer in challengers.judged(self.ledger).items() if answer.get("passed") is True]
+        waiting = [run for run in passed if f"runs/{run}" not in tags]
+        return {run: fault for run in waiting if (fault := broken.look(self.ledger, run))}
 
     def _known(self) -> dict[int, Seen]:
         return seen.versions(self.registry, self.ledger.model)

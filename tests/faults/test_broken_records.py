@@ -219,8 +219,10 @@ def test_a_run_whose_gates_passed_and_whose_records_cannot_be_read_is_ended_too(
 ) -> None:
     settings = crowned.settings
     bare.put(f"refs/tags/runs/{good(crowned)}", {path: b"a: &a [x]\nb: *a\n"}, f"refs/tags/runs/{BAD}")
-    before = reconcile(settings, "tiny", quiet, repair=False).findings
-    assert [item for item in before if BAD in item.what]
+    # Told as what it is, and the challenger stays who it was.
+    (before,) = reconcile(settings, "tiny", quiet, repair=False).findings
+    assert before.kind == "broken"
+    assert f"run {BAD} cannot be read: {path}" in before.what
     ledger = Ledger.open(settings, "tiny")
     assert path in broken.discard(ledger, BAD, "forged", "ann")["fault"]
     ledger.fetch()
