@@ -74,6 +74,14 @@ class IngestReport:
         """3 where all that came of some table was turned away, now or when it first came."""
         return ExitCode.INPUT if self._turned_away() else ExitCode.DONE
 
+    def refusal(self) -> str:
+        """Which table has nothing that can be used, and the first reason; empty where every table has something."""
+        tables = self._turned_away()
+        if not tables:
+            return ""
+        first = next(outcome for outcome in self.outcomes if outcome.table == tables[0] and outcome.reasons)
+        return f"nothing of {', '.join(tables)} is accepted: {first.partition}: {first.reasons[0]}"
+
     def _turned_away(self) -> list[str]:
         there = [outcome for outcome in self.outcomes if outcome.fate is not Fate.MISSING]
         usable = {outcome.table for outcome in there if not outcome.reasons}

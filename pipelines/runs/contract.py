@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipelines.config import names
 from pipelines.config.names import STAGES
 from pipelines.config.settings import Settings
-from pipelines.errors import ExitCode, InputError, PassingFault
+from pipelines.errors import DataError, ExitCode, InputError, PassingFault
 from pipelines.ledger import decisions, lease
 from pipelines.ledger.git import Ledger
 from pipelines.ledger.workspace import Workspace
@@ -70,8 +70,13 @@ def _ingest(settings: Settings, model: str, params: str, say: Progress) -> Stage
     last = names.day(str(asked.get("to") or asked["from"]), where="to")
     with full_disk(str(settings.home)):
         report = ingest(settings, model, first, last, say)
+    refusal = report.refusal()
+    if refusal:
+        raise DataError(
+            refusal, where=f"{first} to {last}", remedy="mend the data or expectations.yaml, then ingest again"
+        )
     told = {key: value[:SHOWN] if isinstance(value, list) else value for key, value in report.to_json().items()}
-    return StageResult(report.exit_code, told)
+    return StageResult(summary=told)
 
 
 def _register(settings: Settings, workspace: Workspace, say: Progress) -> StageResult:

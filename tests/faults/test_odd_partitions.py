@@ -189,6 +189,10 @@ def test_ingest_of_which_nothing_is_accepted_says_so_and_ends_with_3(tiny_model:
         done = stories.evergreen(settings, *arguments)
         assert done.returncode == 3
         assert "nothing of orders is accepted" in done.stdout
+    days = f'{{"from": "{tiny_model.first}", "to": "{tiny_model.day(2)}"}}'
+    done = stories.evergreen(settings, "stage", "ingest", "--model", "tiny", "--params", days)
+    assert done.returncode == 3
+    assert f"nothing of orders is accepted: {tiny_model.first}: distance: 120 of 120 values" in done.stderr
     done = stories.evergreen(settings, *arguments[:-1], str(tiny_model.day(3)))
     assert done.returncode == 0, done.stdout
 

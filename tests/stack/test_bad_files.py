@@ -45,7 +45,8 @@ def test_a_bad_file_is_quarantined_by_name(stack: Stack, tmp_path: Path, offset:
     stack.machine.s3().upload_file(str(path), "evergreen-lake", f"orders/{day}.parquet")
     dag, run = "calm__ingest", f"bad-{offset}"
     stack.airflow.trigger(dag, run, {"from": str(day), "to": str(day)})
-    stack.airflow.well(dag, run)
+    # Nothing else came that day: whoever asked for it sees red.
+    assert stack.airflow.ended(dag, run) == "failed"
     assert said in stack.airflow.logs(dag, run)
     assert stack.airflow.task(dag, run, "ingest").attempt == 1, "bad data is no reason to try again"
     assert probes.champion(stack.compose, "calm") == before
