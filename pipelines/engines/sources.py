@@ -13,6 +13,8 @@ from pipelines.config.names import STATIC
 
 DAY_ROWS = 10**8
 EPOCH = date(1970, 1, 1)
+# DuckDB has virtual columns of these names, which the framework numbers rows by.
+ENGINE_NAMES = frozenset({"file_index", "file_row_number"})
 _SMALL = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 

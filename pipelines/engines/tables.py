@@ -12,7 +12,7 @@ from pipelines.engines.label_sql import label_error
 from pipelines.engines.labels import banned, check_label, label_query, label_sql
 from pipelines.engines.mentions import EVERYTHING, Mentions, in_label
 from pipelines.engines.shown import Types, check_agreement, shown_column
-from pipelines.engines.sources import DAY_ROWS, EPOCH, SourceFile, folded, quoted, raw_view, text
+from pipelines.engines.sources import DAY_ROWS, ENGINE_NAMES, EPOCH, SourceFile, folded, quoted, raw_view, text
 from pipelines.errors import ConfigError, DataError, shorten
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 LABELS = "labels"
-_DUCKDB_OWN = {"file_index", "file_row_number"}
 _EVENT_COLUMNS = ("row_id", "event_date", "label", "known_at")
 
 
@@ -172,7 +171,7 @@ def _columns(connection: duckdb.DuckDBPyConnection, source: str, name: str) -> d
         reason = shorten(" ".join(str(error).split()), 160)
         raise DataError(reason, where=f"table {name}", remedy="pull its files again from the ledger") from None
     columns = {str(row[0]): str(row[1]) for row in found}
-    taken = sorted(_DUCKDB_OWN & {folded(column) for column in columns})
+    taken = sorted(ENGINE_NAMES & {folded(column) for column in columns})
     if taken:
         raise DataError(f"column {taken[0]} has a name that DuckDB uses", where=f"table {name}", remedy="rename it")
     return columns

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.engines import kinds
 from pipelines.engines.mentions import EVERYTHING, Mentions
-from pipelines.engines.sources import folded
+from pipelines.engines.sources import ENGINE_NAMES, folded
 from pipelines.errors import shorten
 from pipelines.quality.findings import Finding, critical, warning
 from pipelines.quality.suite import Rule
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     Types = Mapping[str, pa.DataType]
 
-# DuckDB has virtual columns of these names, which the framework numbers rows by.
-ENGINE_NAMES = frozenset({"file_index", "file_row_number"})
 _TYPE_RULES = {"ExpectColumnValuesToBeOfType": "type_", "ExpectColumnValuesToBeInTypeList": "type_list"}
 
 
